@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A load for a guest whose memory is watched from outside. Each line that
+ * the host looks for begins with "###":
+ *
+ *   hintload touch MIB [small]            fill memory, free it
+ *   hintload churn MIB PAUSE_MS SECONDS   fill and free it again and again
+ *   hintload watch SECONDS [EVERY_MS]     print the memory's state
+ *   hintload settle SECONDS               wait until all is hinted
+ *   hintload sum                          print the zones' counters, summed
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MIB		(1UL << 20)
+#define SYSFS		"/sys/kernel/mm/page_hinting"
+/* Free blocks that may lie unhinted for a moment in an idle guest. */
+#define SLACK_BYTES	(8UL * MIB)
+
+struct sums {
+	unsigned long long hinted, unhinted, in_flight, acknowledged;
+};
+
+static long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000L + ts.tv_nsec / 1000000;
+}
+
+static void sleep_ms(long ms)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+static unsigned long long mem_free_kb(void)
+{
+	unsigned long long kb = 0;
+	char line[128];
+	FILE *f = fopen("/proc/meminfo", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemFree: %llu", &kb) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kb;
+}
+
+static unsigned long long read_number(const char *zone, const char *name)
+{
+	unsigned long long value = 0;
+	char path[512];
+	FILE *f;
+
+	snprintf(path, sizeof(path), SYSFS "/%s/%s", zone, name);
+	f = fopen(path, "r");
+	if (!f)
+		return 0;
+	if (fscanf(f, "%llu", &value) != 1)
+		value = 0;
+	fclose(f);
+	return value;
+}
+
+/* Returns the number of zones: 0 where the kernel has no page hinting. */
+static int read_sums(struct sums *s)
+{
+	DIR *dir = opendir(SYSFS);
+	struct dirent *de;
+	int zones = 0;
+
+	memset(s, 0, sizeof(*s));
+	if (!dir)
+		return 0;
+	while ((de = readdir(dir))) {
+		if (strncmp(de->d_name, "node", 4))
+			continue;
+		s->hinted += read_number(de->d_name, "hinted_bytes");
+		s->unhinted += read_number(de->d_name, "unhinted_bytes");
+		s->in_flight += read_number(de->d_name, "in_flight_bytes");
+		s->acknowledged += read_number(de->d_name, "acknowledged_bytes");
+		zones++;
+	}
+	closedir(dir);
+	return zones;
+}
+
+static char *fill(size_t bytes, int small)
+{
+	char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t i;
+
+	if (p == MAP_FAILED) {
+		fprintf(stderr, "hintload: %zu MiB: %s\n", bytes / MIB,
+			strerror(errno));
+		exit(1);
+	}
+	madvise(p, bytes, small ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
+	for (i = 0; i < bytes; i += 4096)
+		*(volatile size_t *)(p + i) = i + 1;
+	return p;
+}
+
+static int touch(size_t bytes, int small)
+{
+	long start = now_ms();
+	char *p = fill(bytes, small);
+
+	printf("### touched %zu MiB in %ld ms\n", bytes / MIB, now_ms() - start);
+	fflush(stdout);
+	/* The serial line is slow: let it be silent before time counts. */
+	sleep_ms(200);
+	munmap(p, bytes);
+	printf("### freed %zu MiB\n", bytes / MIB);
+	return 0;
+}
+
+static int churn(size_t bytes, long pause, long seconds)
+{
+	long end = now_ms() + seconds * 1000, start;
+	unsigned int n = 0;
+	char *p;
+
+	while (now_ms() < end) {
+		start = now_ms();
+		p = fill(bytes, 0);
+		printf("### alloc %u %ld ms\n", n++, now_ms() - start);
+		fflush(stdout);
+		munmap(p, bytes);
+		sleep_ms(pause);
+	}
+	printf("### churned %u\n", n);
+	return 0;
+}
+
+static void print_state(const char *word)
+{
+	struct sums s;
+	int zones = read_sums(&s);
+
+	printf("### %s free %llu kB zones %d hinted %llu unhinted %llu "
+	       "in_flight %llu acknowledged %llu\n", word, mem_free_kb(), zones,
+	       s.hinted, s.unhinted, s.in_flight, s.acknowledged);
+	fflush(stdout);
+}
+
+static int watch(long seconds, long every)
+{
+	long end = now_ms() + seconds * 1000;
+
+	do {
+		print_state("mem");
+		sleep_ms(every);
+	} while (now_ms() < end);
+	return 0;
+}
+
+/* Nothing in flight and next to nothing left to hint, twice in a row. */
+static int settle(long seconds)
+{
+	long end = now_ms() + seconds * 1000;
+	int quiet = 0;
+	struct sums s;
+
+	while (quiet < 2 && now_ms() < end) {
+		sleep_ms(250);
+		if (!read_sums(&s)) {
+			fprintf(stderr, "hintload: no page hinting here\n");
+			return 1;
+		}
+		quiet = !s.in_flight && s.unhinted <= SLACK_BYTES ? quiet + 1 : 0;
+	}
+	print_state(quiet < 2 ? "unsettled" : "settled");
+	return quiet < 2;
+}
+
+int main(int argc, char **argv)
+{
+	const char *cmd = argc > 1 ? argv[1] : "";
+	long a = argc > 2 ? atol(argv[2]) : 0, b = argc > 3 ? atol(argv[3]) : 0;
+
+	if (!strcmp(cmd, "touch") && a > 0)
+		return touch(a * MIB, argc > 3 && !strcmp(argv[3], "small"));
+	if (!strcmp(cmd, "churn") && argc > 4)
+		return churn(a * MIB, b, atol(argv[4]));
+	if (!strcmp(cmd, "watch") && a > 0)
+		return watch(a, b > 0 ? b : 200);
+	if (!strcmp(cmd, "settle") && a > 0)
+		return settle(a);
+	if (!strcmp(cmd, "sum")) {
+		print_state("sum");
+		return 0;
+	}
+	fprintf(stderr, "usage: hintload touch MIB [small] | churn MIB PAUSE_MS "
+		"SECONDS | watch SECONDS [EVERY_MS] | settle SECONDS | sum\n");
+	return 2;
+}

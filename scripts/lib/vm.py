@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A guest in QEMU, watched from outside: console, resident size, discards."""
+import atexit
+import glob
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(TOP, 'build')
+PAGE = os.sysconf('SC_PAGE_SIZE')
+# What a guest prints last, see scripts/guest/init.
+END = re.compile(r'### guest-exit (\d+)')
+TRACE = re.compile(r'ram_block_discard_range (\S+)@(0x[0-9a-f]+) \+ '
+                   r'(0x[0-9a-f]+): madvise: (\d) fallocate: (\d) ret: (-?\d+)')
+
+
+class Failure(Exception):
+    """A step failed: which one, why, and the next command to try."""
+
+    def __init__(self, step, why, hint):
+        super().__init__(f'error: {step} failed: {why}\n  next: {hint}')
+
+
+def say(*words):
+    print(*words, file=sys.stderr, flush=True)
+
+
+def initramfs(command, out):
+    """The initramfs that runs the shell script COMMAND, as the file OUT."""
+    builder = os.path.join(TOP, 'scripts/lib/initramfs')
+    done = subprocess.run([builder, out], input=command, text=True,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          check=False)
+    if done.returncode:
+        raise Failure('building the initramfs', done.stderr.strip() or
+                      f'exit code {done.returncode}', f'sh -x {builder} {out} </dev/null')
+
+
+def choose_accel(kernel, wanted):
+    """'kvm' where a trial boot of this kernel proves it, else 'tcg'."""
+    wanted = wanted or os.environ.get('ACCEL') or 'auto'
+    if wanted not in ('auto', 'kvm', 'tcg'):
+        raise Failure('choosing the accelerator', f"'{wanted}' is none of auto, kvm, tcg",
+                      'ACCEL=tcg, or leave ACCEL unset')
+    if wanted != 'auto':
+        return wanted
+    if not os.access('/dev/kvm', os.R_OK | os.W_OK):
+        say('accelerator: TCG, for /dev/kvm cannot be opened: times are not those of real hardware')
+        return 'tcg'
+    with open('/proc/sys/kernel/random/boot_id', encoding='ascii') as boot_id:
+        key = boot_id.read()
+    stat = os.stat(kernel)
+    key += f'{os.path.realpath(kernel)} {stat.st_size} {stat.st_mtime_ns}'
+    cache = os.path.join(BUILD, 'accel', hashlib.sha256(key.encode()).hexdigest()[:16])
+    if not os.path.exists(cache):
+        prove_kvm(kernel, cache)
+    with open(cache, encoding='ascii') as answer:
+        accel = answer.read().strip()
+    say('accelerator: KVM, a trial boot worked' if accel == 'kvm' else
+        'accelerator: TCG, for a trial boot under KVM did not work: '
+        'times are not those of real hardware')
+    return accel
+
+
+def prove_kvm(kernel, cache):
+    os.makedirs(os.path.dirname(cache), exist_ok=True)
+    say('accelerator: trying KVM (at most 8 s)')
+    guest = Guest(kernel, 'true', name='kvm-trial', memory=256, smp=1, accel='kvm',
+                  balloon='none', timeout=8)
+    try:
+        answer = 'kvm' if guest.run() == 0 else 'tcg'
+    except Failure:
+        answer = 'tcg'
+    with open(cache + '.tmp', 'w', encoding='ascii') as out:
+        out.write(answer + '\n')
+    os.rename(cache + '.tmp', cache)
+
+
+class Guest:
+    """One boot. memory is in MiB; balloon is reporting, plain or none."""
+
+    def __init__(self, kernel, command, name='guest', memory=2048, smp=2, append='',
+                 accel=None, icount=None, timeout=120, trace=None, balloon='reporting',
+                 extra=(), on_line=None):
+        self.kernel, self.command, self.name = kernel, command, name
+        self.memory, self.smp, self.append = memory, smp, append
+        self.accel, self.icount, self.timeout = accel, icount, timeout
+        self.trace, self.balloon, self.extra = trace, balloon, list(extra)
+        self.on_line = on_line
+        self.lines = []         # (seconds since the start, text)
+        self.samples = []       # (seconds since the start, bytes resident)
+        self.begin = time.monotonic()
+        self.process = self.reader = self.sampler = self.deadline = None
+        self.timed_out = False
+        self.log = os.path.join(BUILD, 'console', name + '.log')
+
+    def command_line(self):
+        accel = 'tcg' if self.icount is not None else choose_accel(self.kernel, self.accel)
+        cpu = 'host' if accel == 'kvm' else 'max'
+        if accel == 'tcg':
+            accel += ',thread=single' if self.icount is not None else ',thread=multi'
+        line = ['qemu-system-x86_64', '-nodefaults', '-no-user-config', '-display', 'none',
+                '-no-reboot', '-machine', 'q35', '-accel', accel, '-cpu', cpu,
+                '-m', str(self.memory), '-smp', str(self.smp if self.icount is None else 1),
+                '-kernel', self.kernel, '-initrd', self.initrd, '-serial', 'stdio',
+                '-append', f'console=ttyS0 panic=-1 reboot=t loglevel=5 {self.append}'.strip()]
+        if self.icount is not None:
+            line += ['-icount', f'shift={self.icount}']
+        if self.balloon != 'none':
+            onoff = 'on' if self.balloon == 'reporting' else 'off'
+            line += ['-device', f'virtio-balloon-pci,free-page-reporting={onoff}']
+        if self.trace:
+            line += ['-trace', 'ram_block_discard_range', '-D', self.trace]
+        if shutil.which('setpriv'):     # no guest outlives the script that started it
+            line = ['setpriv', '--pdeathsig', 'KILL'] + line
+        return line + self.extra
+
+    @property
+    def initrd(self):
+        return os.path.join(BUILD, 'initramfs', self.name + '.cpio')
+
+    def start(self):
+        if not shutil.which('qemu-system-x86_64'):
+            raise Failure('starting the guest', 'qemu-system-x86_64 is not installed',
+                          'scripts/install-deps run')
+        if not os.path.isfile(self.kernel):
+            raise Failure('starting the guest', f'there is no kernel image {self.kernel}',
+                          'scripts/build')
+        os.makedirs(os.path.dirname(self.initrd), exist_ok=True)
+        os.makedirs(os.path.dirname(self.log), exist_ok=True)
+        initramfs(self.command, self.initrd)
+        if self.trace and os.path.exists(self.trace):
+            os.unlink(self.trace)
+        line = self.command_line()
+        self.begin = time.monotonic()
+        with open(self.log + '.qemu', 'wb') as errors:
+            self.process = subprocess.Popen(line, stdin=subprocess.DEVNULL,
+                                            stdout=subprocess.PIPE, stderr=errors)
+        atexit.register(self.stop)
+        self.reader = threading.Thread(target=self.read_console, daemon=True)
+        self.sampler = threading.Thread(target=self.sample, daemon=True)
+        self.deadline = threading.Timer(self.timeout, self.expire)
+        self.deadline.daemon = True
+        for thread in (self.reader, self.sampler, self.deadline):
+            thread.start()
+        return self
+
+    def now(self):
+        return time.monotonic() - self.begin
+
+    def read_console(self):
+        rest = b''
+        with open(self.log, 'wb') as log:
+            while True:
+                data = os.read(self.process.stdout.fileno(), 65536)
+                if not data:
+                    break
+                log.write(data)
+                log.flush()
+                *whole, rest = (rest + data).split(b'\n')
+                for raw in whole:
+                    text = raw.decode(errors='replace').rstrip('\r')
+                    self.lines.append((self.now(), text))
+                    if self.on_line:
+                        self.on_line(self.lines[-1][0], text)
+
+    def sample(self):
+        while self.process.poll() is None:
+            try:
+                self.samples.append((self.now(), self.resident()))
+            except (OSError, IndexError):
+                pass
+            time.sleep(0.02)
+
+    def resident(self):
+        with open(f'/proc/{self.process.pid}/statm', encoding='ascii') as statm:
+            return int(statm.read().split()[1]) * PAGE
+
+    def ram_resident(self):
+        """Exact resident bytes of the guest's memory, without QEMU's own."""
+        size = None
+        with open(f'/proc/{self.process.pid}/smaps', encoding='ascii') as smaps:
+            for line in smaps:
+                if line.startswith('Size:'):
+                    size = int(line.split()[1])
+                elif line.startswith('Rss:') and size == self.memory * 1024:
+                    return int(line.split()[1]) * 1024
+        raise Failure('reading the resident size', 'QEMU has no mapping of the size of '
+                      'the guest\'s memory', f'less /proc/{self.process.pid}/smaps')
+
+    def expire(self):
+        self.timed_out = True
+        self.stop()
+
+    def stop(self):
+        """End the process that start() started, and no other."""
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def wait_line(self, pattern, seconds):
+        """(time, match) of the first line with PATTERN; None when none comes."""
+        limit, seen = self.now() + seconds, 0
+        while True:
+            ended = self.process.poll() is not None and not self.reader.is_alive()
+            while seen < len(self.lines):
+                match = re.search(pattern, self.lines[seen][1])
+                if match:
+                    return self.lines[seen][0], match
+                seen += 1
+            if ended or self.now() > limit:
+                return None
+            time.sleep(0.005)
+
+    def text(self):
+        return '\n'.join(line for _, line in self.lines)
+
+    def tail(self):
+        with open(self.log + '.qemu', encoding='utf-8', errors='replace') as errors:
+            own = errors.read().strip()
+        last = [line for _, line in self.lines if line.strip()][-4:]
+        return ' | '.join(([own] if own else []) + last) or 'the console is empty'
+
+    def finish(self):
+        """Wait for the end; the exit code of what ran in the guest."""
+        self.process.wait()
+        self.deadline.cancel()
+        self.reader.join()
+        self.sampler.join()
+        atexit.unregister(self.stop)
+        match = END.search(self.text())
+        if match:
+            return int(match.group(1))
+        if self.timed_out:
+            raise Failure(f'running the guest "{self.name}"',
+                          f'it had not ended after {self.timeout} s and was stopped; '
+                          f'its last lines: {self.tail()}', f'less {self.log}')
+        raise Failure(f'running the guest "{self.name}"', 'it ended without an exit code; '
+                      f'its last lines: {self.tail()}', f'less {self.log}')
+
+    def run(self):
+        self.start()
+        return self.finish()
+
+
+def discards(trace):
+    """[(host address, bytes, result)] of a QEMU discard trace."""
+    found = []
+    with open(trace, encoding='ascii', errors='replace') as lines:
+        for line in lines:
+            match = TRACE.search(line)
+            if match:
+                found.append((int(match.group(2), 16), int(match.group(3), 16),
+                              int(match.group(6))))
+            elif 'ram_block_discard_range' in line:
+                raise Failure('reading the discard trace',
+                              f'this line is not understood: {line.strip()}', f'less {trace}')
+    return found
+
+
+def kernel_trees():
+    """Assembled kernel trees, the newest first."""
+    trees = glob.glob(os.path.join(BUILD, 'linux-*/'))
+    return sorted(trees, key=os.path.getmtime, reverse=True)
