@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The front door; the work is done in scripts/, each of which has a -h.
+
+MAKEFLAGS += --no-print-directory
+CONFIG ?= hinting
+export BASE KSRC MEM ACCEL JOBS
+
+.PHONY: help run check kernel series assemble refresh kunit lint clean
+
+help:
+	@echo 'make run       show a guest that gives its memory back: a table and a picture'
+	@echo 'make check     test everything: KUnit, selftests in guests, the host'"'"'s view'
+	@echo 'make kernel    build a guest kernel; the last line is the path of its bzImage'
+	@echo 'make series    write the patches for git am into out/series-BASE/'
+	@echo 'make assemble  make build/linux-BASE, the git tree with the series in it'
+	@echo 'make refresh   take the commits made there back into this repository'
+	@echo 'make kunit     the KUnit tests alone'
+	@echo 'make lint      checkpatch, W=1, sparse, kernel-doc, shellcheck and more'
+	@echo 'make clean     remove build/ and out/'
+	@echo
+	@echo 'Variables, as in "make run BASE=7.3 MEM=4096":'
+	@echo '  BASE    the kernel to work on: one of' $$(ls -d bases/*/ | xargs -n1 basename)
+	@echo '  KSRC    a kernel source tree of yours to use instead; it is only read'
+	@echo '  CONFIG  for make kernel: hinting, off, debug, debug+off (configs/)'
+	@echo '  MEM     memory of the guest in MiB'
+	@echo '  ACCEL   auto, kvm or tcg'
+	@echo '  JOBS    how many compilers at once (all processors)'
+	@echo
+	@echo 'What each part does: scripts/NAME -h'
+
+run check kunit lint series assemble refresh:
+	@scripts/$@
+
+kernel:
+	@scripts/build -c '$(CONFIG)'
+
+clean:
+	rm -rf build out
