@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MIB		(1UL << 20)
+#define MIB		(1024UL * 1024)
 #define SYSFS		"/sys/kernel/mm/page_hinting"
 /* Free blocks that may lie unhinted for a moment in an idle guest. */
 #define SLACK_BYTES	(8UL * MIB)
@@ -108,7 +108,7 @@ static char *fill(size_t bytes, int small)
 	}
 	madvise(p, bytes, small ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
 	for (i = 0; i < bytes; i += 4096)
-		*(volatile size_t *)(p + i) = i + 1;
+		__atomic_store_n((size_t *)(p + i), i + 1, __ATOMIC_RELAXED);
 	return p;
 }
 
@@ -149,8 +149,7 @@ static void print_state(const char *word)
 	struct sums s;
 	int zones = read_sums(&s);
 
-	printf("### %s free %llu kB zones %d hinted %llu unhinted %llu "
-	       "in_flight %llu acknowledged %llu\n", word, mem_free_kb(), zones,
+	printf("### %s free %llu kB zones %d hinted %llu unhinted %llu in_flight %llu acknowledged %llu\n", word, mem_free_kb(), zones,
 	       s.hinted, s.unhinted, s.in_flight, s.acknowledged);
 	fflush(stdout);
 }
@@ -202,7 +201,7 @@ int main(int argc, char **argv)
 		print_state("sum");
 		return 0;
 	}
-	fprintf(stderr, "usage: hintload touch MIB [small] | churn MIB PAUSE_MS "
-		"SECONDS | watch SECONDS [EVERY_MS] | settle SECONDS | sum\n");
+	fprintf(stderr, "usage: hintload touch MIB [small] | settle SECONDS | sum |\n");
+	fprintf(stderr, "       churn MIB PAUSE_MS SECONDS | watch SECONDS [EVERY_MS]\n");
 	return 2;
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """A guest in QEMU, watched from outside: console, resident size, discards."""
 import atexit
-import glob
+import functools
 import hashlib
 import os
 import re
@@ -42,6 +42,7 @@ def initramfs(command, out):
                       f'exit code {done.returncode}', f'sh -x {builder} {out} </dev/null')
 
 
+@functools.lru_cache
 def choose_accel(kernel, wanted):
     """'kvm' where a trial boot of this kernel proves it, else 'tcg'."""
     wanted = wanted or os.environ.get('ACCEL') or 'auto'
@@ -227,7 +228,7 @@ class Guest:
 
     def tail(self):
         with open(self.log + '.qemu', encoding='utf-8', errors='replace') as errors:
-            own = errors.read().strip()
+            own = ' '.join(line.strip() for line in errors if 'terminating on signal' not in line)
         last = [line for _, line in self.lines if line.strip()][-4:]
         return ' | '.join(([own] if own else []) + last) or 'the console is empty'
 
@@ -253,6 +254,13 @@ class Guest:
         return self.finish()
 
 
+def time_back(samples, t0, freed, percent):
+    """Seconds from T0 until PERCENT of FREED bytes had left QEMU; None: never."""
+    before = max((rss for t, rss in samples if t0 - 1 < t <= t0 + 0.005), default=0)
+    goal = before - freed * percent / 100
+    return next((t - t0 for t, rss in samples if t > t0 and rss <= goal), None)
+
+
 def discards(trace):
     """[(host address, bytes, result)] of a QEMU discard trace."""
     found = []
@@ -266,9 +274,3 @@ def discards(trace):
                 raise Failure('reading the discard trace',
                               f'this line is not understood: {line.strip()}', f'less {trace}')
     return found
-
-
-def kernel_trees():
-    """Assembled kernel trees, the newest first."""
-    trees = glob.glob(os.path.join(BUILD, 'linux-*/'))
-    return sorted(trees, key=os.path.getmtime, reverse=True)

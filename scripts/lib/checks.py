@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The tests of scripts/check, in the order in which they run."""
+import os
+import re
+import subprocess
+import tempfile
+
+import tap
+import vm
+
+ENV = {'accel': None}
+MIB = 1 << 20
+SLACK = 16 * MIB
+SETTLE = 1.0        # the default of settle_ms, in seconds
+PROGRAMS = ('sysfs', 'threads', 'kpageflags', 'content', 'hotplug', 'contig', 'silent')
+SYSFS = '/sys/kernel/mm/page_hinting'
+TESTS = []
+
+
+def test(function):
+    TESTS.append(function)
+    return function
+
+
+def guest(kernels, flavour, name, command, **more):
+    """A guest of that flavour, not started yet."""
+    more.setdefault('timeout', 600 if flavour == 'debug' else 240)
+    return vm.Guest(kernels.get(flavour), command, name=f'check-{name}-{flavour}',
+                    accel=ENV['accel'], **more)
+
+
+def trace_of(name):
+    return os.path.join(vm.BUILD, 'console', name + '.trace')
+
+
+def bytes_discarded(trace):
+    return sum(size for _, size, _ in vm.discards(trace)) if os.path.exists(trace) else 0
+
+
+def script(*line, env=None, timeout=300):
+    return subprocess.run([os.path.join(vm.TOP, 'scripts', line[0]), *line[1:]], text=True,
+                          env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=timeout, check=False)
+
+
+def number(text, word):
+    """The number behind WORD in the last "### sum" line."""
+    found = re.findall(rf'### sum .*\b{word} (\d+)', text)
+    if not found:
+        raise vm.Failure('reading the counters', f'the guest printed no sum with "{word}"',
+                         'ls -t build/console')
+    return int(found[-1])
+
+
+@test
+def kunit(report, _kernels):
+    """Unit tests, by the kernel's kunit.py"""
+    done = script('kunit', timeout=3600)
+    out = done.stdout + done.stderr
+    totals = re.findall(r'Testing complete\. (?:Ran \d+ tests: )?(.*)', out)
+    count = dict.fromkeys(('passed', 'failed', 'crashed', 'errors'), 0)
+    for total in totals:
+        for word, n in re.findall(r'(passed|failed|crashed|errors): (\d+)', total):
+            count[word] += int(n)
+    for _ in range(count['passed']):
+        report.passed += 1
+    bad = count['failed'] + count['crashed'] + count['errors']
+    report.failed += bad
+    print(f'# {count["passed"]} unit tests passed, {bad} did not')
+    report.result(not done.returncode and count['passed'] > 0 and not bad,
+                  'the unit tests run and pass', out[-2000:] if done.returncode or bad else '')
+
+
+@test
+def selftests(report, kernels):
+    """All selftests, one after another in one guest"""
+    vmguest = guest(kernels, 'hinting', 'selftests', 'export PAGE_HINTING_DEFAULTS=1\n'
+                    + ''.join(tap.shell(name) for name in PROGRAMS + ('sysfs',)),
+                    append='cma=128M')
+    vmguest.run()
+    tap.report(report, vmguest, 'hinting', PROGRAMS, may_skip=('silent',))
+
+
+@test
+def selftests_debug(report, kernels):
+    """Each selftest in a guest of its own, with all debugging options"""
+    for name in PROGRAMS:
+        vmguest = guest(kernels, 'debug', name, tap.shell(name), append='cma=128M')
+        try:
+            vmguest.run()
+        except vm.Failure as failure:
+            report.result(False, f'debug {name}: the guest', str(failure))
+        tap.report(report, vmguest, 'debug', (name,))
+
+
+@test
+def content_trace(report, kernels):
+    """The host's trace shows that free pages were discarded before their next use"""
+    trace, seen = trace_of('content'), {}
+
+    def on_line(_, text):
+        match = re.search(r'ok \d+ munmap: (memory in use|allocated again)', text)
+        if match:
+            seen[match.group(1)] = bytes_discarded(trace)
+
+    vmguest = guest(kernels, 'hinting', 'content', tap.shell('content'), trace=trace,
+                    on_line=on_line)
+    vmguest.run()
+    tap.report(report, vmguest, 'traced', ('content',))
+    grown = seen.get('allocated again', 0) - seen.get('memory in use', 0)
+    report.result(len(seen) == 2 and grown >= 100 * MIB,
+                  'discarded between the free and the next use',
+                  f'{grown // MIB} MiB of 128 MiB')
+
+
+@test
+def content_loop(report, kernels):
+    """Content under pressure, with hinting toggled and the driver rebound, for a minute"""
+    vmguest = guest(kernels, 'debug', 'loop',
+                    tap.shell('content', '--loop 60 --pressure --toggle --rebind'))
+    vmguest.run()
+    tap.report(report, vmguest, 'debug loop', ('content',))
+
+
+@test
+def counters(report, kernels):
+    """acknowledged_bytes equals the host's trace of discards, to the byte"""
+    trace = trace_of('counters')
+    vmguest = guest(kernels, 'hinting', 'counters',
+                    'hintload touch 1024; hintload settle 30\n'
+                    'hintload touch 512 small; hintload settle 30\n'
+                    f'echo 0 >{SYSFS}/enabled; sleep 1; hintload sum', trace=trace)
+    vmguest.run()
+    found = vm.discards(trace)
+    traced, said = sum(size for _, size, _ in found), number(vmguest.text(), 'acknowledged')
+    report.result(traced == said and traced > 1024 * MIB, 'the counters equal the trace',
+                  f'trace {traced}, counters {said} bytes')
+    report.result(not any(code for _, _, code in found), 'each discard worked')
+    report.result(number(vmguest.text(), 'in_flight') == 0, 'nothing left in flight')
+
+
+@test
+def resident(report, kernels):
+    """The guest's memory at the host is what it has, less what it hinted
+
+    The guest touches nearly all its memory before, so that the host once had
+    to back every page: what is resident then is what was not hinted.
+    """
+    vmguest = guest(kernels, 'hinting', 'resident',
+                    'free=$(awk \'/^MemFree/ { print int($2 / 1024) }\' /proc/meminfo)\n'
+                    'hintload touch $((free - 32)) small; hintload settle 30; sleep 1\n'
+                    'hintload sum; sleep 4').start()
+    found = vmguest.wait_line('### sum', 200)
+    if not found:
+        raise vm.Failure('the guest', vmguest.tail(), f'less {vmguest.log}')
+    have = vmguest.ram_resident()
+    vmguest.finish()
+    want = vmguest.memory * MIB - number(vmguest.text(), 'hinted')
+    report.result(abs(have - want) <= SLACK, 'resident is what was not hinted, within 16 MiB',
+                  f'resident {have / MIB:.1f} MiB, not hinted {want / MIB:.1f} MiB')
+    report.result(want < 512 * MIB, 'nearly all free memory was hinted')
+
+
+@test
+def drain(report, kernels):
+    """8 GiB freed in a 10 GiB guest: 95 % back within the settle time plus 0.5 s"""
+    with open('/proc/meminfo', encoding='ascii') as meminfo:
+        have = int(re.search(r'MemAvailable:\s+(\d+)', meminfo.read()).group(1)) // 1024
+    if have < 11 * 1024:
+        report.skip('drain of 8 GiB', f'{have} MiB available at the host, 11264 needed')
+        return
+    vmguest = guest(kernels, 'hinting', 'drain', 'hintload touch 8192; sleep 6', memory=10240,
+                    timeout=400)
+    vmguest.run()
+    freed = vmguest.wait_line('### freed', 0)
+    if not freed:
+        raise vm.Failure('the guest', vmguest.tail(), f'less {vmguest.log}')
+    back = vm.time_back(vmguest.samples, freed[0], 8192 * MIB, 95)
+    report.result(back is not None and back <= SETTLE + 0.5,
+                  f'95 % back within {SETTLE + 0.5} s',
+                  f'{back:.2f} s' if back is not None else 'not within 6 s')
+
+
+@test
+def mainline(report, kernels):
+    """page_hinting=off: mainline's free page reporting, and no trace of hinting"""
+    trace = trace_of('mainline')
+    vmguest = guest(kernels, 'hinting', 'mainline', 'ps | grep "[k]hintd" && echo "### thread"\n'
+                    f'ls -d {SYSFS}/node* && echo "### zone"\nhintload touch 256; sleep 20',
+                    memory=512, append='page_hinting=off', trace=trace)
+    report.result(vmguest.run() == 0, 'page_hinting=off boots')
+    text = vmguest.text()
+    report.result('### thread' not in text and '### zone' not in text, 'no threads, no zones')
+    freed = vmguest.wait_line('### freed', 0)
+    back = vm.time_back(vmguest.samples, freed[0], 256 * MIB, 80) if freed else None
+    report.result(back is not None and bytes_discarded(trace) > 0, 'free pages are reported',
+                  f'80 % back after {back:.1f} s' if back else 'not within 20 s')
+    tap.no_splat(report, vmguest, 'page_hinting=off')
+
+
+@test
+def no_balloon(report, kernels):
+    """Without a balloon device the kernel does without hinting"""
+    for balloon in 'none', 'plain':
+        vmguest = guest(kernels, 'hinting', f'balloon-{balloon}', 'hintload touch 256\n'
+                        'ps | grep "[k]hintd" && echo "### thread"; true', memory=512,
+                        balloon=balloon)
+        report.result(vmguest.run() == 0 and '### freed' in vmguest.text()
+                      and '### thread' not in vmguest.text(),
+                      f'balloon {balloon}: boots, no threads')
+
+
+@test
+def poison(report, kernels):
+    """Refused where the host would discard nothing: a poison value that is not 0"""
+    trace = trace_of('poison')
+    vmguest = guest(kernels, 'debug', 'poison', 'hintload touch 256; sleep 4\n'
+                    'dmesg | grep -i hint', append='page_poison=1', trace=trace)
+    vmguest.run()
+    report.result(re.search(r'(?i)hint.*poison|poison.*hint', vmguest.text()) is not None,
+                  'page_poison=1 is refused in the log')
+    report.result('### freed' in vmguest.text() and not bytes_discarded(trace),
+                  'page_poison=1: nothing is discarded')
+    tap.no_splat(report, vmguest, 'page_poison=1')
+
+
+@test
+def silent_shutdown(report, kernels):
+    """A guest whose host never acknowledges still shuts down"""
+    vmguest = guest(kernels, 'debug', 'shutdown', tap.shell('silent', '--leave'))
+    vmguest.run()
+    ended = vmguest.now()
+    said = vmguest.wait_line(vm.END.pattern, 0)
+    tap.report(report, vmguest, 'silent', ('silent',))
+    report.result(ended - said[0] < 20, 'shutdown with blocks in flight ends',
+                  f'{ended - said[0]:.1f} s')
+
+
+@test
+def bad_input(report, kernels):
+    """What cannot work says so, once, and fails"""
+    image = kernels.get('hinting')
+    with tempfile.TemporaryDirectory() as empty:
+        for name, line, env, say in (
+                ('KSRC that is not there', ('build',), {'KSRC': '/nonexistent'}, '/nonexistent'),
+                ('KSRC that is no kernel', ('build',), {'KSRC': empty}, empty),
+                ('a wrong BASE', ('build',), {'BASE': '9.9'}, '9.9'),
+                ('a wrong accelerator', ('boot', image, 'true'), {'ACCEL': 'abc'}, 'abc'),
+                ('no kernel image', ('boot', empty + '/bzImage', 'true'), {}, 'bzImage'),
+                ('too little memory', ('run', '--mem', '64'), {}, '64 MiB'),
+                ('a guest that hangs', ('boot', '--timeout', '15', image, 'sleep 1000'), {},
+                 'after 15 s'),
+                ('a guest that panics', ('boot', image, 'echo c >/proc/sysrq-trigger'), {},
+                 'without an exit code')):
+            done = script(*line, env=env)
+            errors = [text for text in done.stderr.splitlines() if text.startswith('error:')]
+            report.result(done.returncode != 0 and len(errors) == 1 and say in errors[0]
+                          and 'Traceback' not in done.stderr, name,
+                          f'exit {done.returncode}: {" ".join(errors) or done.stderr[-500:]}')

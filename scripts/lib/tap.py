@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Selftests in a guest: how they are called, and what their TAP says."""
+import re
+
+SKIP = 4        # kselftest's exit code
+LINE = re.compile(r'(?:^|\] )(not ok|ok) \d+ (.*?)(?: # (SKIP|XFAIL)\b ?(.*))?$')
+# What a kernel prints when something is wrong with it.
+SPLAT = re.compile(
+    r'BUG:|kernel BUG at|WARNING: (?!Spectre|.*vulnerab)|KASAN:|UBSAN:|Oops|'
+    r'possible circular locking|possible recursive locking|inconsistent lock state|'
+    r'suspicious RCU|general protection fault|unable to handle|Bad page (?:state|map)|'
+    r'blocked for more than|soft lockup|self-detected stall|detected stalls|corruption|'
+    r'sleeping function called|scheduling while atomic|use-after-free|refcount_t:|'
+    r'DEBUG_LOCKS_WARN_ON|ODEBUG:|workqueue lockup|Kernel panic')
+
+
+def shell(program, arguments=''):
+    return (f'echo "### begin {program}"; {program} {arguments}\n'
+            f'printf "\\n### end {program} %d\\n" $?\n')
+
+
+def no_splat(report, guest, label):
+    """One result: the kernel of this guest complained of nothing."""
+    bad = [text for _, text in guest.lines if SPLAT.search(text)]
+    report.result(not bad, f'{label}: the kernel does not complain',
+                  '\n'.join(bad[:5] + [f'see {guest.log}']) if bad else '')
+
+
+def sections(lines):
+    """[(program, its lines, its exit code or None)]"""
+    found, program, own = [], None, []
+    for _, text in lines:
+        if match := re.search(r'### begin (\S+)', text):
+            program, own = match.group(1), []
+        elif match := re.search(r'### end (\S+) (\d+)', text):
+            found.append((program, own, int(match.group(2))))
+            program = None
+        elif program:
+            own.append(text)
+    if program:
+        found.append((program, own, None))
+    return found
+
+
+def report_program(report, label, lines, code, may_skip):
+    """The results of one program."""
+    plan, seen, notes = None, 0, []
+    for text in lines:
+        if match := re.search(r'(?:^|\] )1\.\.(\d+)(?: # SKIP (.*))?', text):
+            plan = int(match.group(1))
+            notes += [match.group(2)] if match.group(2) else []
+        if text.startswith('# '):
+            notes.append(text[2:])
+        match = LINE.search(text)
+        if not match:
+            continue
+        seen += 1
+        if match.group(3):
+            report.skip(f'{label}: {match.group(2)}', match.group(4) or '')
+        else:
+            report.result(match.group(1) == 'ok', f'{label}: {match.group(2)}',
+                          '\n'.join(notes[-4:]) if match.group(1) != 'ok' else '')
+        notes = []
+    if code == SKIP and not seen and may_skip:
+        report.skip(label, ' '.join(notes))
+    elif code is None:
+        report.result(False, f'{label}: ends', 'it did not; ' + ' | '.join(lines[-4:]))
+    elif not seen or seen != plan:
+        report.result(False, f'{label}: keeps its plan', f'{seen} results of {plan}, exit code '
+                      f'{code}; ' + ' | '.join(lines[-4:]))
+
+
+def report(results, guest, label, programs, may_skip=()):
+    """All results in a guest's console, and that the kernel did not complain."""
+    found = sections(guest.lines)
+    for program, lines, code in found:
+        report_program(results, f'{label} {program}', lines, code, program in may_skip)
+    for program in programs:
+        if program not in (name for name, _, _ in found):
+            results.result(False, f'{label} {program}', 'it did not begin')
+    no_splat(results, guest, label + ' ' + ' '.join(programs))

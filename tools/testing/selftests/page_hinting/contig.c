@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Those who take free memory from under the allocator: CMA and memory
+ * failure. Both must work on hinted blocks and on blocks in flight.
+ */
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../kselftest.h"
+#include "util.h"
+
+#define CMA_DIR		"/sys/kernel/debug/cma"
+#define SOFT_OFFLINE	"/sys/devices/system/memory/soft_offline_page"
+#define POISON_DIR	"/sys/kernel/debug/hwpoison"
+#define ROUNDS		10
+#define USED_BYTES	(64 * MIB)
+#define WAIT_MS		20000
+#define NAME_BYTES	300
+
+/* The first area; false: none, or no way to allocate from it. */
+static bool find_cma(char *area)
+{
+	DIR *dir = opendir(CMA_DIR);
+	struct dirent *de;
+	bool found = false;
+	char path[PATH_MAX];
+
+	if (!dir)
+		return false;
+	while (!found && (de = readdir(dir))) {
+		snprintf(area, NAME_BYTES, CMA_DIR "/%s", de->d_name);
+		snprintf(path, sizeof(path), "%s/alloc", area);
+		found = de->d_name[0] != '.' && !access(path, W_OK);
+	}
+	closedir(dir);
+	return found;
+}
+
+static int cma_do(const char *area, const char *what, long long pages)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", area, what);
+	return write_number(path, pages);
+}
+
+/* Allocate three quarters of the area, give them back, again and again. */
+static int count_cma(const char *area, long long pages)
+{
+	int ok = 0, i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		if (!cma_do(area, "alloc", pages)) {
+			ok++;
+			cma_do(area, "free", pages);
+		}
+		sleep_ms(50);
+	}
+	return ok;
+}
+
+static int count_cma_in_churn(const char *area, long long pages, int enabled)
+{
+	size_t churn = mem_free() / 4;
+	pid_t child;
+	int ok;
+
+	write_knob("enabled", enabled);
+	child = start_child(churn_child, &churn);
+	sleep_ms(500);
+	ok = count_cma(area, pages);
+	stop_child(child);
+	return ok;
+}
+
+static void test_cma(void)
+{
+	char area[NAME_BYTES], path[PATH_MAX];
+	long long settle = read_knob("settle_ms"), pages;
+	int with, without;
+
+	if (!find_cma(area)) {
+		ksft_test_result_skip("CMA: no area in " CMA_DIR "\n");
+		ksft_test_result_skip("CMA under load: no area\n");
+		return;
+	}
+	snprintf(path, sizeof(path), "%s/count", area);
+	pages = read_number(path) * 3 / 4;
+	wait_hinted(WAIT_MS);
+	with = count_cma(area, pages);
+	ksft_print_msg("%d of %d times %lld pages\n", with, ROUNDS, pages);
+	ksft_test_result(pages > 0 && with == ROUNDS,
+			 "CMA allocates over hinted memory\n");
+
+	without = count_cma_in_churn(area, pages, 0);
+	write_knob("settle_ms", 100);
+	with = count_cma_in_churn(area, pages, 1);
+	write_knob("settle_ms", settle);
+	ksft_print_msg("%d of %d with hinting, %d without\n", with, ROUNDS,
+		       without);
+	ksft_test_result(with && with >= without - 1,
+			 "CMA works as often with hinting as without\n");
+}
+
+static unsigned long long flags_of(unsigned long long frame)
+{
+	unsigned long long flags = 0;
+
+	read_flags(frame, 1, &flags);
+	return flags;
+}
+
+/* A page in the middle of a hinted block; 0: none. */
+static unsigned long long hinted_frame(void)
+{
+	unsigned long long frame;
+	char *p = map_memory(USED_BYTES);
+
+	if (!p)
+		return 0;
+	touch_memory(p, USED_BYTES);
+	frame = frame_of(p + USED_BYTES / 2 + 3 * getpagesize());
+	munmap(p, USED_BYTES);
+	sleep_ms(100);
+	wait_hinted(WAIT_MS);
+	return (flags_of(frame) & PF_HINTED) == PF_HINTED ? frame : 0;
+}
+
+/* One page is taken out of a hinted block, and put back. */
+static void test_poison(const char *file, bool by_address, const char *how)
+{
+	unsigned long long frame, flags;
+	int ret;
+
+	if (access(file, W_OK) || access(POISON_DIR "/unpoison-pfn", W_OK)) {
+		ksft_test_result_skip("%s: no %s\n", how, file);
+		ksft_test_result_skip("%s undone\n", how);
+		return;
+	}
+	frame = hinted_frame();
+	ret = write_number(file, by_address ? frame * getpagesize() : frame);
+	flags = flags_of(frame);
+	ksft_print_msg("frame %#llx: %d, flags %#llx\n", frame, ret, flags);
+	ksft_test_result(frame && !ret && flags & PF_HWPOISON &&
+			 !(flags & PF_OFFLINE), "%s of a hinted page\n", how);
+	ret = write_number(POISON_DIR "/unpoison-pfn", frame);
+	ksft_test_result(frame && !ret && !(flags_of(frame) & PF_HWPOISON),
+			 "%s undone\n", how);
+}
+
+int main(void)
+{
+	const char *why = why_skip();
+	unsigned long long free_before;
+
+	ksft_print_header();
+	if (why)
+		ksft_exit_skip("%s\n", why);
+	save_knobs();
+	ksft_set_plan(8);
+	write_knob("enabled", 1);
+	use_memory(USED_BYTES);
+	wait_hinted(WAIT_MS);
+	free_before = mem_free();
+	test_cma();
+	/* Soft offlining first: no page can be unpoisoned after a hard one. */
+	test_poison(SOFT_OFFLINE, true, "soft offlining");
+	test_poison(POISON_DIR "/corrupt-pfn", false, "memory failure");
+	write_knob("enabled", 1);
+	ksft_test_result(wait_free(free_before - SLACK_BYTES, WAIT_MS),
+			 "no memory is lost\n");
+	ksft_test_result(wait_hinted(WAIT_MS), "hinting goes on\n");
+	ksft_finished();
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory that is hinted, or in flight, can be taken offline, and comes back.
+ * While other processes allocate and free all the time, it succeeds as often
+ * with hinting as without.
+ */
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../kselftest.h"
+#include "util.h"
+
+#define MEMORY_DIR	"/sys/devices/system/memory"
+#define MAX_BLOCKS	4
+#define ROUNDS		3
+#define WAIT_MS		20000
+
+static int blocks[MAX_BLOCKS];
+static int nr_blocks;
+static unsigned long long block_bytes;
+
+static int set_state(int block, const char *state)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), MEMORY_DIR "/memory%d/state", block);
+	return write_text(path, state);
+}
+
+static bool is_online(int block)
+{
+	char path[PATH_MAX], text[32] = "";
+
+	snprintf(path, sizeof(path), MEMORY_DIR "/memory%d/state", block);
+	return !read_text(path, text, sizeof(text)) &&
+	       !strncmp(text, "online", 6);
+}
+
+static void online_all(void)
+{
+	int i;
+
+	for (i = 0; i < nr_blocks; i++)
+		if (!is_online(blocks[i]))
+			set_state(blocks[i], "online");
+}
+
+/* The share of a memory block's pages that is hinted, in per cent. */
+static int hinted_share(int block)
+{
+	size_t pages = block_bytes / getpagesize(), n = 0, i;
+	unsigned long long *flags = calloc(pages, sizeof(*flags));
+
+	if (!flags)
+		return 0;
+	pages = read_flags(block * pages, pages, flags);
+	for (i = 0; i < pages; i++)
+		if ((flags[i] & PF_HINTED) == PF_HINTED)
+			n++;
+	free(flags);
+	return pages ? n * 100 / pages : 0;
+}
+
+static void read_block_size(void)
+{
+	char text[32] = "";
+
+	if (!read_text(MEMORY_DIR "/block_size_bytes", text, sizeof(text)))
+		block_bytes = strtoull(text, NULL, 16);
+}
+
+/* Those that are hinted from one end to the other, or nearly. */
+static void find_blocks(void)
+{
+	DIR *dir = opendir(MEMORY_DIR);
+	struct dirent *de;
+	int block;
+
+	while (dir && nr_blocks < MAX_BLOCKS && (de = readdir(dir))) {
+		if (sscanf(de->d_name, "memory%d", &block) == 1 &&
+		    is_online(block) && hinted_share(block) >= 90)
+			blocks[nr_blocks++] = block;
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static void test_hinted(void)
+{
+	unsigned long long free_before = mem_free();
+	int off = 0, on = 0, i, ret;
+
+	for (i = 0; i < nr_blocks; i++) {
+		ret = set_state(blocks[i], "offline");
+		off += !ret;
+		if (ret)
+			ksft_print_msg("memory%d offline: %s\n", blocks[i],
+				       strerror(-ret));
+	}
+	ksft_test_result(off == nr_blocks, "hinted memory goes offline\n");
+	for (i = 0; i < nr_blocks; i++)
+		on += is_online(blocks[i]) || !set_state(blocks[i], "online");
+	ksft_test_result(on == nr_blocks, "and comes back\n");
+	ksft_test_result(wait_free(free_before - SLACK_BYTES, WAIT_MS),
+			 "no memory is lost\n");
+	ksft_test_result(wait_hinted(WAIT_MS) && hinted_share(blocks[0]) >= 90,
+			 "it is hinted again\n");
+}
+
+/* How often it works while memory comes and goes beside it. */
+static int count_successes(int enabled)
+{
+	size_t churn = mem_free() / 4;
+	int ok = 0, round, i;
+	pid_t child;
+
+	write_knob("enabled", enabled);
+	child = start_child(churn_child, &churn);
+	sleep_ms(500);
+	for (round = 0; round < ROUNDS; round++) {
+		for (i = 0; i < nr_blocks; i++)
+			ok += !set_state(blocks[i], "offline");
+		online_all();
+	}
+	stop_child(child);
+	return ok;
+}
+
+static void test_churn(void)
+{
+	long long settle = read_knob("settle_ms");
+	int without, with;
+	struct sums before, after;
+
+	without = count_successes(0);
+	write_knob("enabled", 1);
+	/* Hint all the time. */
+	write_knob("settle_ms", 100);
+	read_sums(&before);
+	with = count_successes(1);
+	read_sums(&after);
+	write_knob("settle_ms", settle);
+	ksft_print_msg("%d of %d with hinting (%llu MiB acknowledged meanwhile), %d without\n",
+		       with, ROUNDS * nr_blocks,
+		       (after.acknowledged - before.acknowledged) / MIB, without);
+	ksft_test_result(with && with >= without - 1,
+			 "as often with hinting as without\n");
+	ksft_test_result(after.acknowledged > before.acknowledged,
+			 "there was hinting meanwhile\n");
+}
+
+int main(void)
+{
+	const char *why = why_skip();
+	int i, online = 0;
+
+	ksft_print_header();
+	if (why)
+		ksft_exit_skip("%s\n", why);
+	read_block_size();
+	if (!block_bytes)
+		ksft_exit_skip("no " MEMORY_DIR ": no CONFIG_MEMORY_HOTPLUG?\n");
+	save_knobs();
+	write_knob("enabled", 1);
+	use_memory(mem_free() / 2);
+	wait_hinted(WAIT_MS);
+	find_blocks();
+	if (!nr_blocks)
+		ksft_exit_skip("no memory block is hinted as a whole\n");
+	atexit(online_all);
+	ksft_set_plan(7);
+	test_hinted();
+	test_churn();
+	online_all();
+	for (i = 0; i < nr_blocks; i++)
+		online += is_online(blocks[i]);
+	ksft_test_result(online == nr_blocks, "all memory is online again\n");
+	ksft_finished();
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The files in /sys/kernel/mm/page_hinting: good values are kept, bad ones
+ * change nothing, 0 in "enabled" brings everything home, 1 resumes.
+ *
+ * With PAGE_HINTING_DEFAULTS in the environment, nobody is said to have
+ * turned the knobs since boot, and the defaults are compared, too.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../kselftest.h"
+#include "util.h"
+
+#define WAIT_MS	20000
+
+struct knob {
+	const char *name;
+	long long def;
+	long long good[3];
+	const char *bad;
+};
+
+/* "bad" stands beside the values that are bad for every knob. */
+static const struct knob knobs[] = {
+	{ "enabled", 1, { 0, 1, 1 }, "2" },
+	{ "min_order", -1, { 10, 9, 10 }, "64" },
+	{ "window_bytes", 64 * MIB, { 16 * MIB, 32 * MIB, 64 * MIB }, "1" },
+	{ "settle_ms", 1000, { 250, 1000, 2000 }, "86400001000" },
+};
+
+static const char * const bad_values[] = {
+	"\n", "abc", "-1", "9 9", "1x", "0x", "1.5",
+	"18446744073709551616", "99999999999999999999999999",
+};
+
+static const char * const zone_files[] = {
+	"hinted_bytes", "unhinted_bytes", "in_flight_bytes",
+	"acknowledged_bytes",
+};
+
+static void test_defaults(void)
+{
+	bool asked = getenv("PAGE_HINTING_DEFAULTS");
+	long long value, want;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(knobs); i++) {
+		value = read_knob(knobs[i].name);
+		want = knobs[i].def;
+#if defined(__x86_64__)
+		if (want < 0)
+			want = 9;
+#endif
+		if (!asked || want < 0)
+			want = value < 0 ? 0 : value;
+		ksft_test_result(value == want, "%s is %lld\n", knobs[i].name,
+				 want);
+		if (value != want)
+			ksft_print_msg("it is %lld\n", value);
+	}
+}
+
+static void test_good(const struct knob *knob)
+{
+	long long before = read_knob(knob->name), value;
+	bool ok = true;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(knob->good); i++) {
+		ret = write_knob(knob->name, knob->good[i]);
+		value = read_knob(knob->name);
+		if (!ret && value == knob->good[i])
+			continue;
+		ksft_print_msg("%s: wrote %lld (%d), read %lld\n", knob->name,
+			       knob->good[i], ret, value);
+		ok = false;
+	}
+	write_knob(knob->name, before);
+	ksft_test_result(ok, "%s keeps good values\n", knob->name);
+}
+
+static bool refuses(const char *name, const char *bad)
+{
+	long long before = read_knob(name), after;
+	char path[PATH_MAX];
+	int ret;
+
+	snprintf(path, sizeof(path), PH_DIR "/%s", name);
+	ret = write_text(path, bad);
+	after = read_knob(name);
+	if ((ret == -EINVAL || ret == -ERANGE) && after == before)
+		return true;
+	ksft_print_msg("%s: \"%s\" gave %d, value %lld, then %lld\n", name,
+		       *bad == '\n' ? "\\n" : bad, ret, before, after);
+	write_knob(name, before);
+	return false;
+}
+
+static void test_bad(const struct knob *knob)
+{
+	bool ok = refuses(knob->name, knob->bad);
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(bad_values); i++)
+		ok &= refuses(knob->name, bad_values[i]);
+	ksft_test_result(ok, "%s refuses bad values and does not change\n",
+			 knob->name);
+}
+
+static bool is_number(const char *path)
+{
+	char text[64] = "", *p = text;
+	struct stat st;
+
+	if (read_text(path, text, sizeof(text)))
+		return false;
+	while (isdigit((unsigned char)*p))
+		p++;
+	return p > text && !strcmp(p, "\n") && !stat(path, &st) &&
+	       (st.st_mode & 0777) == 0444;
+}
+
+static void test_zone_files(void)
+{
+	DIR *dir = opendir(PH_DIR);
+	struct dirent *de;
+	char path[PATH_MAX];
+	bool ok = true;
+	int zones = 0;
+	size_t i;
+
+	while (dir && (de = readdir(dir))) {
+		if (strncmp(de->d_name, "node", 4))
+			continue;
+		zones++;
+		for (i = 0; i < ARRAY_SIZE(zone_files); i++) {
+			snprintf(path, sizeof(path), PH_DIR "/%s/%s",
+				 de->d_name, zone_files[i]);
+			if (is_number(path))
+				continue;
+			ksft_print_msg("%s: no single number, or not 0444\n",
+				       path);
+			ok = false;
+		}
+	}
+	if (dir)
+		closedir(dir);
+	ksft_test_result(zones && ok, "zones show single numbers\n");
+}
+
+static void test_disable(void)
+{
+	struct sums s;
+	bool ok;
+
+	write_knob("enabled", 1);
+	use_memory(256 * MIB);
+	ksft_test_result(wait_hinted(WAIT_MS), "free memory is hinted\n");
+
+	ok = !write_knob("enabled", 0) && wait_drained(WAIT_MS);
+	use_memory(64 * MIB);
+	sleep_ms(2 * read_knob("settle_ms"));
+	read_sums(&s);
+	ksft_test_result(ok && !s.hinted && !s.in_flight,
+			 "enabled=0 brings all home and stops\n");
+	if (s.hinted || s.in_flight)
+		ksft_print_msg("hinted %llu, in flight %llu\n", s.hinted,
+			       s.in_flight);
+}
+
+static void test_enable(void)
+{
+	struct sums before, after;
+	bool ok;
+
+	read_sums(&before);
+	ok = !write_knob("enabled", 1) && wait_hinted(WAIT_MS);
+	read_sums(&after);
+	ksft_test_result(ok && after.hinted > before.hinted &&
+			 after.acknowledged > before.acknowledged,
+			 "enabled=1 resumes\n");
+}
+
+int main(void)
+{
+	const char *why = why_skip();
+	size_t i;
+
+	ksft_print_header();
+	if (why)
+		ksft_exit_skip("%s\n", why);
+	save_knobs();
+	ksft_set_plan(3 * ARRAY_SIZE(knobs) + 4);
+	test_defaults();
+	for (i = 0; i < ARRAY_SIZE(knobs); i++) {
+		test_good(&knobs[i]);
+		test_bad(&knobs[i]);
+	}
+	test_zone_files();
+	test_disable();
+	test_enable();
+	ksft_finished();
+}

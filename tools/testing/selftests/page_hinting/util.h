@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef PAGE_HINTING_UTIL_H
+#define PAGE_HINTING_UTIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define PH_DIR		"/sys/kernel/mm/page_hinting"
+#define FAULT_DIR	"/sys/kernel/debug/fail_page_hinting_ack"
+#define MIB		(1024UL * 1024)
+/*
+ * An idle guest still allocates and frees a little: so much may be unhinted
+ * for a moment, and so much may MemFree differ from one moment to another.
+ */
+#define SLACK_BYTES	(16 * MIB)
+
+/* Bits of /proc/kpageflags. */
+#define BIT_ULL(nr)	(1ULL << (nr))
+#define PF_BUDDY	BIT_ULL(10)
+#define PF_HWPOISON	BIT_ULL(19)
+#define PF_OFFLINE	BIT_ULL(23)
+#define PF_HINTED	(PF_BUDDY | PF_OFFLINE)
+
+/* The counters of all zones, added up. */
+struct sums {
+	unsigned long long hinted;
+	unsigned long long unhinted;
+	unsigned long long in_flight;
+	unsigned long long acknowledged;
+	int zones;
+};
+
+/* A process beside the test; see start_child(). */
+typedef void (*child_fn)(void *arg);
+
+/* Each returns 0 or a negative errno. */
+int read_text(const char *path, char *buf, size_t size);
+int write_text(const char *path, const char *text);
+int write_number(const char *path, long long value);
+int write_knob(const char *knob, long long value);
+
+/* A number in a file or, for a knob, below PH_DIR; negative errno if none. */
+long long read_number(const char *path);
+long long read_knob(const char *knob);
+
+/* Adds up the zones' counters; false where there are none. */
+bool read_sums(struct sums *s);
+
+/* In bytes. */
+unsigned long long mem_free(void);
+unsigned long long mem_available(void);
+
+long now_ms(void);
+void sleep_ms(long ms);
+
+/* Null, or why the test cannot run here. */
+const char *why_skip(void);
+
+/* Remember all knobs; they are put back when the process exits. */
+void save_knobs(void);
+
+/* Wait until (nearly) all is hinted, or nothing is; false: not in time. */
+bool wait_hinted(long ms);
+bool wait_drained(long ms);
+
+/* Waits until MemFree is at least this much; false: not in time. */
+bool wait_free(unsigned long long bytes, long ms);
+
+/* Anonymous memory, huge pages preferred; NULL where there is none. */
+char *map_memory(size_t bytes);
+void touch_memory(char *p, size_t bytes);
+/* Map, touch and unmap. */
+bool use_memory(size_t bytes);
+
+/* The page frame of an address of ours; 0 where unknown. */
+unsigned long long frame_of(const void *p);
+/* Flags of a number of frames; the number that could be read. */
+size_t read_flags(unsigned long long first, size_t count,
+		  unsigned long long *flags);
+
+/* Runs fn(arg) in a process that dies with us, the first for the OOM killer. */
+pid_t start_child(child_fn fn, void *arg);
+void stop_child(pid_t pid);
+/* Waits for the end of a child: its status, or -1 when it is not in time. */
+int wait_child(pid_t pid, long ms);
+/* A child_fn: touches and frees *(size_t *)arg bytes for ever. */
+void churn_child(void *arg);
+
+/* The balloon as the driver core names it ("virtio0"); false: none bound. */
+bool find_balloon(char *name, size_t size);
+int unbind_balloon(const char *name);
+int bind_balloon(const char *name);
+
+#endif
