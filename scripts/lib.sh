@@ -12,6 +12,9 @@ DEFAULT_BASE=6.12
 # the repository is its own.
 export OVERLAY_DIRS="arch block Documentation drivers fs include init kernel lib mm samples tools virt"
 
+# shellcheck source=scripts/lib/watched.sh
+. "$TOP/scripts/lib/watched.sh"
+
 # The comment at the head of the calling script is its help text.
 usage()
 {
@@ -120,6 +123,28 @@ tree_git()
 	git -C "$TREE" "$@"
 }
 
+# One number for all that assemble reads, file modes included.
+fingerprint_of_series()
+{
+	local list
+
+	cd "$TOP"
+	list=$({ compgen -G 'series/*/*'; compgen -G "bases/$BASE/*/*"
+		 cat series/*/files; ls MAINTAINERS scripts/assemble; } 2>/dev/null |
+		LC_ALL=C sort -u)
+	{ xargs -rd '\n' stat -c '%A %n' -- <<<"$list"
+	  xargs -rd '\n' cat -- <<<"$list"; } 2>/dev/null | sha256sum
+	cd - >/dev/null
+}
+
+# The same content must give the same commits and patches.
+fixed_identity()
+{
+	export GIT_AUTHOR_NAME="Free page hinting" GIT_AUTHOR_EMAIL=page-hinting@localhost
+	export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL
+	export GIT_AUTHOR_DATE="1735689600 +0000" GIT_COMMITTER_DATE="1735689600 +0000"
+}
+
 # Take the lock of the build directory, so that two runs do not meet in it.
 lock_build()
 {
@@ -128,40 +153,6 @@ lock_build()
 	flock -n 9 && return
 	say "waiting for another run that works in $TREE"
 	flock 9
-}
-
-# watched LABEL LOG CMD...: run CMD with its output in LOG, and show how many
-# lines it has written and for how long. Lines are files when CMD is make.
-watched()
-{
-	local label=$1 log=$2 start=$SECONDS pid rc=0 every=1
-
-	shift 2
-	[ -t 2 ] || every=30
-	"$@" >"$log" 2>&1 9>&- &
-	pid=$!
-	# shellcheck disable=SC2064
-	trap "kill $pid 2>/dev/null; exit 130" INT TERM
-	while kill -0 "$pid" 2>/dev/null; do
-		sleep 0.2
-		(((SECONDS - start) >= every)) || continue
-		[ -t 2 ] || every=$((SECONDS - start + 30))
-		progress_line "$label" "$log" "$start"
-	done
-	wait "$pid" || rc=$?
-	trap - INT TERM
-	progress_line "$label" "$log" "$start"
-	[ ! -t 2 ] || say
-	return "$rc"
-}
-
-progress_line()
-{
-	local end='\n'
-
-	[ ! -t 2 ] || end='\r'
-	printf "%s: %d lines of output, %d s$end" "$1" \
-		"$(wc -l <"$2")" $((SECONDS - $3)) >&2
 }
 
 # Text without its empty lines at the end.
