@@ -59,6 +59,7 @@ choose_base()
 		NAME=$BASE-ksrc-$(printf %s "$KSRC" | cksum | cut -d' ' -f1)
 	fi
 	export BASE
+	# shellcheck disable=SC2034
 	SRC=$BUILD/src/$NAME
 	TREE=$BUILD/linux-$NAME
 	# shellcheck source=/dev/null
@@ -125,17 +126,14 @@ tree_git()
 
 # One number for all that assemble reads, file modes included.
 fingerprint_of_series()
-{
-	local list
-
-	cd "$TOP"
+(
+	cd "$TOP" || exit
 	list=$({ compgen -G 'series/*/*'; compgen -G "bases/$BASE/*/*"
 		 cat series/*/files; ls MAINTAINERS scripts/assemble; } 2>/dev/null |
 		LC_ALL=C sort -u)
 	{ xargs -rd '\n' stat -c '%A %n' -- <<<"$list"
 	  xargs -rd '\n' cat -- <<<"$list"; } 2>/dev/null | sha256sum
-	cd - >/dev/null
-}
+)
 
 # The same content must give the same commits and patches.
 fixed_identity()
