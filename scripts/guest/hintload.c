@@ -165,14 +165,17 @@ static int watch(long seconds, long every)
 	return 0;
 }
 
-/* Nothing in flight and next to nothing left to hint, twice in a row. */
+/*
+ * Nothing in flight and next to nothing left to hint, for a while: what lies
+ * in per-CPU lists comes out when the guest is idle.
+ */
 static int settle(long seconds)
 {
 	long end = now_ms() + seconds * 1000;
-	int quiet = 0;
+	int quiet = 0, enough = 6;
 	struct sums s;
 
-	while (quiet < 2 && now_ms() < end) {
+	while (quiet < enough && now_ms() < end) {
 		sleep_ms(250);
 		if (!read_sums(&s)) {
 			fprintf(stderr, "hintload: no page hinting here\n");
@@ -180,8 +183,8 @@ static int settle(long seconds)
 		}
 		quiet = !s.in_flight && s.unhinted <= SLACK_BYTES ? quiet + 1 : 0;
 	}
-	print_state(quiet < 2 ? "unsettled" : "settled");
-	return quiet < 2;
+	print_state(quiet < enough ? "unsettled" : "settled");
+	return quiet < enough;
 }
 
 int main(int argc, char **argv)

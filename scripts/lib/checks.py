@@ -99,7 +99,7 @@ def content_trace(report, kernels):
     def on_line(_, text):
         match = re.search(r'ok \d+ munmap: (memory in use|allocated again)', text)
         if match:
-            seen[match.group(1)] = bytes_discarded(trace)
+            seen.setdefault(match.group(1), bytes_discarded(trace))
 
     vmguest = guest(kernels, 'hinting', 'content', tap.shell('content'), trace=trace,
                     on_line=on_line)

@@ -3,7 +3,7 @@
 import re
 
 SKIP = 4        # kselftest's exit code
-LINE = re.compile(r'(?:^|\] )(not ok|ok) \d+ (.*?)(?: # (SKIP|XFAIL)\b ?(.*))?$')
+LINE = re.compile(r'^(not ok|ok) \d+ (?:# (SKIP|XFAIL) )?(.*)$')
 # What a kernel prints when something is wrong with it.
 SPLAT = re.compile(
     r'BUG:|kernel BUG at|WARNING: (?!Spectre|.*vulnerab)|KASAN:|UBSAN:|Oops|'
@@ -15,8 +15,11 @@ SPLAT = re.compile(
 
 
 def shell(program, arguments=''):
-    return (f'echo "### begin {program}"; {program} {arguments}\n'
-            f'printf "\\n### end {program} %d\\n" $?\n')
+    """Run it, and print its output once more: a kernel message may cut a line."""
+    return (f'echo "### begin {program}"\n'
+            f'{{ {program} {arguments}; echo $? >/tmp/code; }} 2>&1 | tee /tmp/tap\n'
+            f'sleep 0.2; echo "### begin {program}"; cat /tmp/tap\n'
+            f'printf "\\n### end {program} %d\\n" $(cat /tmp/code)\n')
 
 
 def no_splat(report, guest, label):
@@ -46,7 +49,7 @@ def report_program(report, label, lines, code, may_skip):
     """The results of one program."""
     plan, seen, notes = None, 0, []
     for text in lines:
-        if match := re.search(r'(?:^|\] )1\.\.(\d+)(?: # SKIP (.*))?', text):
+        if match := re.search(r'^1\.\.(\d+)(?: # SKIP (.*))?', text):
             plan = int(match.group(1))
             notes += [match.group(2)] if match.group(2) else []
         if text.startswith('# '):
@@ -55,10 +58,11 @@ def report_program(report, label, lines, code, may_skip):
         if not match:
             continue
         seen += 1
-        if match.group(3):
-            report.skip(f'{label}: {match.group(2)}', match.group(4) or '')
+        name = f'{label}: {match.group(3)}'
+        if match.group(2):
+            report.skip(label, match.group(3))
         else:
-            report.result(match.group(1) == 'ok', f'{label}: {match.group(2)}',
+            report.result(match.group(1) == 'ok', name,
                           '\n'.join(notes[-4:]) if match.group(1) != 'ok' else '')
         notes = []
     if code == SKIP and not seen and may_skip:

@@ -208,6 +208,9 @@ class Guest:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        atexit.unregister(self.stop)
+        if os.path.exists(self.initrd):
+            os.unlink(self.initrd)
 
     def wait_line(self, pattern, seconds):
         """(time, match) of the first line with PATTERN; None when none comes."""
@@ -238,7 +241,7 @@ class Guest:
         self.deadline.cancel()
         self.reader.join()
         self.sampler.join()
-        atexit.unregister(self.stop)
+        self.stop()
         match = END.search(self.text())
         if match:
             return int(match.group(1))

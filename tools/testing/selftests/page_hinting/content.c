@@ -186,6 +186,9 @@ static void test_content(bool dontneed, const char *how)
 	sleep_ms(100);
 	wait_hinted(WAIT_MS);
 	read_sums(&after);
+	ksft_print_msg("%llu MiB acknowledged, %llu MiB not hinted\n",
+		       (after.acknowledged - before.acknowledged) / MIB,
+		       after.unhinted / MIB);
 	ksft_test_result(after.acknowledged - before.acknowledged >=
 			 USED_BYTES * 8 / 10, "%s: the host acknowledged it\n",
 			 how);

@@ -208,22 +208,24 @@ void save_knobs(void)
 	signal(SIGTERM, on_signal);
 }
 
-/* Twice in a row, so that a moment between two pulls does not pass. */
+/*
+ * For longer than the settle time: what was freed may still lie in the per-CPU
+ * lists, where nobody counts it, until the guest has been idle for so long.
+ */
 bool wait_hinted(long ms)
 {
-	long end = now_ms() + ms;
-	int quiet = 0;
+	long end = now_ms() + ms, busy = now_ms();
+	long quiet = read_knob("settle_ms") + 400;
 	struct sums s;
 
 	do {
-		sleep_ms(150);
+		sleep_ms(100);
 		if (!read_sums(&s))
 			return false;
-		quiet++;
 		if (s.in_flight || s.unhinted > SLACK_BYTES || !s.hinted)
-			quiet = 0;
-	} while (quiet < 2 && now_ms() < end);
-	return quiet >= 2;
+			busy = now_ms();
+	} while (now_ms() - busy < quiet && now_ms() < end);
+	return now_ms() - busy >= quiet;
 }
 
 bool wait_drained(long ms)
