@@ -17,8 +17,7 @@ set yrange [0:*]
 set grid lc rgb "#dddddd"
 set border 3
 set tics nomirror out
-set bmargin 6
-set key bmargin center horizontal height 1
+set key at graph 0.98, 0.85 right top
 set terminal pngcairo size 1200,675 font "sans,14" background "#ffffff"
 set output "resident.png"
 plot {lines}

@@ -99,6 +99,7 @@ class Guest:
         self.begin = time.monotonic()
         self.process = self.reader = self.sampler = self.deadline = None
         self.timed_out = False
+        self.ending = False     # from here on its size says nothing any more
         self.log = os.path.join(BUILD, 'console', name + '.log')
 
     def command_line(self):
@@ -167,16 +168,19 @@ class Guest:
                 *whole, rest = (rest + data).split(b'\n')
                 for raw in whole:
                     text = raw.decode(errors='replace').rstrip('\r')
+                    self.ending = self.ending or bool(END.search(text))
                     self.lines.append((self.now(), text))
                     if self.on_line:
                         self.on_line(self.lines[-1][0], text)
 
     def sample(self):
-        while self.process.poll() is None:
+        while self.process.poll() is None and not self.ending:
             try:
-                self.samples.append((self.now(), self.resident()))
+                size = self.resident()
             except (OSError, IndexError):
-                pass
+                break
+            if size and not self.ending:
+                self.samples.append((self.now(), size))
             time.sleep(0.02)
 
     def resident(self):
@@ -201,6 +205,7 @@ class Guest:
 
     def stop(self):
         """End the process that start() started, and no other."""
+        self.ending = True
         if self.process and self.process.poll() is None:
             self.process.terminate()
             try:
