@@ -143,14 +143,29 @@ fixed_identity()
 	export GIT_AUTHOR_DATE="1735689600 +0000" GIT_COMMITTER_DATE="1735689600 +0000"
 }
 
-# Take the lock of the build directory, so that two runs do not meet in it.
-lock_build()
+# Whoever changes the tree has it alone; those who build from it share it.
+lock_tree()
 {
 	mkdir -p "$BUILD"
 	exec 9>"$BUILD/.lock-$NAME"
-	flock -n 9 && return
-	say "waiting for another run that works in $TREE"
-	flock 9
+	wait_for 9 "$TREE" "$@"
+}
+
+# lock_out DIR: one build in one directory at a time.
+lock_out()
+{
+	exec 8>"$1.lock"
+	wait_for 8 "$1"
+}
+
+wait_for()
+{
+	local fd=$1 what=$2
+
+	shift 2
+	flock -n "$@" "$fd" && return
+	say "waiting for another run that works in $what"
+	flock "$@" "$fd"
 }
 
 # Text without its empty lines at the end.

@@ -11,7 +11,7 @@ watched()
 
 	shift 2
 	[ -t 2 ] || every=30
-	"$@" >"$log" 2>&1 9>&- &
+	"$@" >"$log" 2>&1 8>&- 9>&- &
 	pid=$!
 	# shellcheck disable=SC2064
 	trap "kill $pid 2>/dev/null; exit 130" INT TERM
