@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Free page hinting through the reporting queue of a virtio balloon.
+ *
+ * Any device that offers VIRTIO_BALLOON_F_REPORTING will do (virtio 1.2,
+ * section 5.5.6.7, "Free Page Reporting"): the specification has the driver
+ * leave reported memory alone until the device has used the buffer, and sets
+ * no limit on how many buffers wait, nor an order in which they are used.
+ *
+ * Each block is one buffer of one descriptor, and its own token. Indirect
+ * descriptors are switched off for the whole device, so that nothing is
+ * allocated here, and there are never more blocks than the ring has entries.
+ */
+#include <linux/export.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/scatterlist.h>
+#include <linux/virtio.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_balloon.h>
+
+#include "virtio_balloon_hinting.h"
+
+static struct virtio_balloon_hinting *
+to_hinting(struct page_hinting_device *dev)
+{
+	return container_of(dev, struct virtio_balloon_hinting, dev);
+}
+
+static int submit(struct page_hinting_device *dev, struct page *page,
+		  unsigned int order)
+{
+	struct virtio_balloon_hinting *hinting = to_hinting(dev);
+	struct scatterlist sg;
+	int err;
+
+	sg_init_table(&sg, 1);
+	sg_set_page(&sg, page, PAGE_SIZE << order, 0);
+
+	spin_lock(&hinting->lock);
+	err = virtqueue_add_inbuf(hinting->vq, &sg, 1, page,
+				  GFP_NOWAIT | __GFP_NOWARN);
+	spin_unlock(&hinting->lock);
+	return err;
+}
+
+static void kick(struct page_hinting_device *dev)
+{
+	struct virtio_balloon_hinting *hinting = to_hinting(dev);
+	bool notify;
+
+	spin_lock(&hinting->lock);
+	notify = virtqueue_kick_prepare(hinting->vq);
+	spin_unlock(&hinting->lock);
+	/* Not under the lock: some hosts discard the memory within this. */
+	if (notify)
+		virtqueue_notify(hinting->vq);
+}
+
+static int harvest(struct page_hinting_device *dev,
+		   struct page_hinting_used *used, unsigned int max)
+{
+	struct virtio_balloon_hinting *hinting = to_hinting(dev);
+	unsigned int nr = 0, len;
+	bool broken;
+
+	spin_lock(&hinting->lock);
+	virtqueue_disable_cb(hinting->vq);
+	while (nr < max) {
+		used[nr].page = virtqueue_get_buf(hinting->vq, &len);
+		if (!used[nr].page)
+			break;
+		used[nr++].len_bytes = len;
+	}
+	broken = virtqueue_is_broken(hinting->vq);
+	spin_unlock(&hinting->lock);
+
+	return !nr && broken ? -ENODEV : nr;
+}
+
+static bool arm(struct page_hinting_device *dev)
+{
+	struct virtio_balloon_hinting *hinting = to_hinting(dev);
+	bool armed;
+
+	spin_lock(&hinting->lock);
+	/* One interrupt for most of what is in flight, if the host can. */
+	armed = virtqueue_enable_cb_delayed(hinting->vq);
+	spin_unlock(&hinting->lock);
+	return armed;
+}
+
+static const struct page_hinting_ops virtio_balloon_hinting_ops = {
+	.submit = submit,
+	.kick = kick,
+	.harvest = harvest,
+	.arm = arm,
+};
+
+/**
+ * virtio_balloon_hinting_init - find out whether a balloon can hint
+ * @hinting: hinting by the balloon
+ * @vdev: the balloon, with its features negotiated
+ *
+ * With a poison value other than 0 hosts acknowledge and discard nothing, as
+ * the memory would come back as zeros.
+ *
+ * Return: true if it will, and then free page reporting must not be used.
+ */
+bool virtio_balloon_hinting_init(struct virtio_balloon_hinting *hinting,
+				 struct virtio_device *vdev)
+{
+	if (!virtio_has_feature(vdev, VIRTIO_BALLOON_F_REPORTING) ||
+	    !page_hinting_wanted())
+		return false;
+	if (virtio_has_feature(vdev, VIRTIO_BALLOON_F_PAGE_POISON) &&
+	    !want_init_on_free()) {
+		dev_info(&vdev->dev,
+			 "page hinting: not used, as free pages are poisoned; boot without page_poison=1, or with init_on_free=1\n");
+		return false;
+	}
+
+	spin_lock_init(&hinting->lock);
+	hinting->dev.ops = &virtio_balloon_hinting_ops;
+	/*
+	 * A pageblock has 512 MB with 64 KB pages on arm64: hint as mainline
+	 * reports there, by 2 MB, which is a huge page on most hosts.
+	 */
+	if (IS_ENABLED(CONFIG_ARM64_64K_PAGES))
+		hinting->dev.granule_order = 5;
+	hinting->wanted = true;
+	return true;
+}
+EXPORT_SYMBOL_GPL(virtio_balloon_hinting_init);
+
+/**
+ * virtio_balloon_hinting_start - begin to hint
+ * @hinting: hinting by the balloon; nothing is done unless it is wanted
+ * @vq: the reporting queue of a device that is ready
+ */
+void virtio_balloon_hinting_start(struct virtio_balloon_hinting *hinting,
+				  struct virtqueue *vq)
+{
+	int err;
+
+	if (!hinting->wanted)
+		return;
+	hinting->vq = vq;
+	hinting->dev.capacity = virtqueue_get_vring_size(vq);
+	err = page_hinting_register(&hinting->dev);
+	if (err) {
+		hinting->wanted = false;
+		dev_warn(&vq->vdev->dev,
+			 "page hinting: not started, error %d; free memory stays with the guest\n",
+			 err);
+	}
+}
+EXPORT_SYMBOL_GPL(virtio_balloon_hinting_start);
+
+/**
+ * virtio_balloon_hinting_stop - hint no more, before the last reset
+ * @hinting: hinting by the balloon
+ */
+void virtio_balloon_hinting_stop(struct virtio_balloon_hinting *hinting)
+{
+	if (hinting->wanted)
+		page_hinting_unregister(&hinting->dev);
+}
+EXPORT_SYMBOL_GPL(virtio_balloon_hinting_stop);
+
+/**
+ * virtio_balloon_hinting_suspend - hint no more until resumed
+ * @hinting: hinting by the balloon
+ */
+void virtio_balloon_hinting_suspend(struct virtio_balloon_hinting *hinting)
+{
+	if (hinting->wanted)
+		page_hinting_suspend(&hinting->dev);
+}
+EXPORT_SYMBOL_GPL(virtio_balloon_hinting_suspend);
+
+/**
+ * virtio_balloon_hinting_resume - go on after virtio_balloon_hinting_suspend()
+ * @hinting: hinting by the balloon
+ * @vq: the new reporting queue of a device that is ready
+ */
+void virtio_balloon_hinting_resume(struct virtio_balloon_hinting *hinting,
+				   struct virtqueue *vq)
+{
+	if (!hinting->wanted)
+		return;
+	hinting->vq = vq;
+	page_hinting_resume(&hinting->dev);
+}
+EXPORT_SYMBOL_GPL(virtio_balloon_hinting_resume);
+
+/**
+ * virtio_balloon_hinting_reset_done - take back what the device still held
+ * @hinting: hinting by the balloon; its device was reset and has its queues
+ */
+void virtio_balloon_hinting_reset_done(struct virtio_balloon_hinting *hinting)
+{
+	struct page *page;
+
+	if (!hinting->wanted)
+		return;
+	while ((page = virtqueue_detach_unused_buf(hinting->vq)))
+		page_hinting_abort(&hinting->dev, page);
+	hinting->vq = NULL;
+	page_hinting_reset_done(&hinting->dev);
+}
+EXPORT_SYMBOL_GPL(virtio_balloon_hinting_reset_done);
+
+/**
+ * virtio_balloon_hinting_ack - the device has used buffers
+ * @hinting: hinting by the balloon
+ *
+ * Context: The queue's callback.
+ */
+void virtio_balloon_hinting_ack(struct virtio_balloon_hinting *hinting)
+{
+	if (hinting->wanted)
+		page_hinting_notify(&hinting->dev);
+}
+EXPORT_SYMBOL_GPL(virtio_balloon_hinting_ack);
+
+MODULE_DESCRIPTION("Free page hinting through a virtio balloon");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Free page hinting: what the rest of the kernel sees of it.
+ *
+ * See Documentation/mm/page_hinting.rst for how it works.
+ */
+#ifndef _LINUX_PAGE_HINTING_H
+#define _LINUX_PAGE_HINTING_H
+
+#include <linux/jump_label.h>
+#include <linux/types.h>
+
+struct page;
+struct page_hinting_device;
+
+/**
+ * struct page_hinting_used - a block that the host has acknowledged
+ * @page: the head page of the block, as it was submitted
+ * @len_bytes: what the host says it has written; says nothing today
+ */
+struct page_hinting_used {
+	struct page *page;
+	u32 len_bytes;
+};
+
+/**
+ * struct page_hinting_ops - how blocks reach the host and come back
+ *
+ * All are called from process context, by several tasks at a time, with no
+ * lock held; none may allocate memory. None is called any more once
+ * page_hinting_suspend() or page_hinting_unregister() has returned.
+ *
+ * A provider whose host answers at once (a hypercall) collects blocks in
+ * @submit, makes the call in @kick, hands everything out in @harvest and
+ * returns true from @arm.
+ */
+struct page_hinting_ops {
+	/**
+	 * @submit: queue one block. Does not wait. Never has more than
+	 * &page_hinting_device.capacity of them at a time. The block belongs
+	 * to the provider until @harvest hands it out, or until it is given
+	 * to page_hinting_abort().
+	 *
+	 * Return: 0, or an errno, and then the block was not queued.
+	 */
+	int (*submit)(struct page_hinting_device *dev, struct page *page,
+		      unsigned int order);
+	/** @kick: tell the host that blocks were queued. May take long. */
+	void (*kick)(struct page_hinting_device *dev);
+	/**
+	 * @harvest: write up to @max acknowledged blocks into @used, in any
+	 * order, and stop calls of page_hinting_notify() until @arm.
+	 *
+	 * Return: how many, or -ENODEV if the host will answer no more.
+	 */
+	int (*harvest)(struct page_hinting_device *dev,
+		       struct page_hinting_used *used, unsigned int max);
+	/**
+	 * @arm: have page_hinting_notify() called when there is something to
+	 * harvest.
+	 *
+	 * Return: false if there is already, and then it is not called.
+	 */
+	bool (*arm)(struct page_hinting_device *dev);
+};
+
+/**
+ * struct page_hinting_device - a provider, and the host behind it
+ * @ops: how blocks reach the host
+ * @capacity: blocks that can be queued at a time, at least one
+ * @granule_order: the smallest part of a hinted block that still is hinted
+ *	when the block is split, the host's huge page where that is known.
+ *	Limited to pageblock_order, which 0 stands for.
+ */
+struct page_hinting_device {
+	const struct page_hinting_ops *ops;
+	unsigned int capacity;
+	unsigned int granule_order;
+};
+
+#ifdef CONFIG_PAGE_HINTING
+DECLARE_STATIC_KEY_FALSE(page_hinting_key);
+
+bool page_hinting_wanted(void);
+int page_hinting_register(struct page_hinting_device *dev);
+void page_hinting_unregister(struct page_hinting_device *dev);
+void page_hinting_suspend(struct page_hinting_device *dev);
+void page_hinting_resume(struct page_hinting_device *dev);
+void page_hinting_abort(struct page_hinting_device *dev, struct page *page);
+void page_hinting_reset_done(struct page_hinting_device *dev);
+void page_hinting_notify(struct page_hinting_device *dev);
+
+bool __page_hinting_hinted(const struct page *page);
+void __page_hinting_drain_range(unsigned long start_pfn,
+				unsigned long end_pfn);
+
+/**
+ * page_hinting_hinted - is this page part of a hinted free block?
+ * @page: any page of the block, not only its head
+ *
+ * Its content is stale then, and reading it makes the host give memory to
+ * it. The answer may be out of date at once unless the zone lock is held.
+ *
+ * Return: true if it is.
+ */
+static inline bool page_hinting_hinted(const struct page *page)
+{
+	return static_branch_unlikely(&page_hinting_key) &&
+	       __page_hinting_hinted(page);
+}
+
+/**
+ * page_hinting_drain_range - bring home what is in flight in a range
+ * @start_pfn: first page frame of the range, of an online page
+ * @end_pfn: one past the last, in the same zone
+ *
+ * To be called before pages are isolated, as blocks in flight look unmovable.
+ * Waits up to a quarter of a second, and keeps hinting off the zone for as
+ * long. What is still in flight then makes the caller fail as any unmovable
+ * page would.
+ *
+ * Context: Process context, may sleep. Holds no lock on return.
+ */
+static inline void page_hinting_drain_range(unsigned long start_pfn,
+					    unsigned long end_pfn)
+{
+	if (static_branch_unlikely(&page_hinting_key))
+		__page_hinting_drain_range(start_pfn, end_pfn);
+}
+#else
+static inline bool page_hinting_wanted(void)
+{
+	return false;
+}
+
+static inline int page_hinting_register(struct page_hinting_device *dev)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline bool page_hinting_hinted(const struct page *page)
+{
+	return false;
+}
+
+static inline void page_hinting_drain_range(unsigned long start_pfn,
+					    unsigned long end_pfn)
+{
+}
+#endif /* CONFIG_PAGE_HINTING */
+#endif /* _LINUX_PAGE_HINTING_H */

@@ -1,0 +1,634 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Free page hinting: what happens to a block.
+ *
+ *	Buddy -----------------> Offline ----------------> Buddy|Offline
+ *	  ^       pull             | |     acknowledged         |
+ *	  |                        | |                          |
+ *	  +------------------------+ +-> retry -> ...           |
+ *	  |     not acknowledged                                |
+ *	  +-----------------------------------------------------+
+ *	     allocated and freed, merged with a block that is not
+ *	     hinted, split below the granule, isolated, or void
+ *
+ * Every step is done under the lock of the block's zone. A block in flight is
+ * PageOffline() with a reference count of one, which is ours, holds its order
+ * in page_private() and is linked by its lru. The reference is taken back by
+ * page_ref_freeze(): walkers such as memory offlining hold another one for a
+ * moment, and then the block waits on the retry list. A reference count of
+ * zero would not do in flight: memory offlining takes such a page for one
+ * that its driver has agreed to lose.
+ *
+ * Each hold of the zone lock does a bounded amount of work: PULL_VISITS list
+ * entries, or one block put back, or one MAX_PAGE_ORDER block counted.
+ */
+#define pr_fmt(fmt) "page_hinting: " fmt
+
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/page-isolation.h>
+#include <linux/page_ref.h>
+#include <linux/printk.h>
+
+#include "../internal.h"
+#include "internal.h"
+
+/* List entries looked at or taken in one hold of the zone lock. */
+#define PULL_VISITS		8
+
+/* In page_private() of a block in flight, beside its order. */
+#define BLOCK_ACKNOWLEDGED	BIT(8)
+
+static_assert(PGTY_buddy_offline == (PGTY_buddy | PGTY_offline));
+static_assert(MAX_PAGE_ORDER < BLOCK_ACKNOWLEDGED);
+
+/* The host's huge page, as far as it is known. Does not change while used. */
+unsigned int page_hinting_granule_order __read_mostly;
+
+/* Isolated blocks are about to go, and highatomic ones have to be at hand. */
+static bool type_is_eligible(int migratetype)
+{
+	return !is_migrate_isolate(migratetype) &&
+	       !is_migrate_highatomic(migratetype);
+}
+
+static bool is_counted(struct page_hinting_zone *pz, struct page *page)
+{
+	return pz && page_to_pfn(page) < pz->counted_pfn;
+}
+
+/* More unhinted memory: whoever waits for some is told, once. */
+static void count_unhinted(struct page_hinting_zone *pz, unsigned int order,
+			   int migratetype)
+{
+	pz->nr_unhinted[order][migratetype]++;
+	if (order < pz->min_order || !type_is_eligible(migratetype))
+		return;
+	pz->unhinted_pages += 1UL << order;
+	if (pz->armed) {
+		pz->armed = false;
+		/* Waking a task needs locks that nest outside zone->lock. */
+		irq_work_queue(&pz->wake_work);
+	}
+}
+
+static void uncount_unhinted(struct page_hinting_zone *pz, unsigned int order,
+			     int migratetype)
+{
+	pz->nr_unhinted[order][migratetype]--;
+	if (order < pz->min_order || !type_is_eligible(migratetype))
+		return;
+	pz->unhinted_pages -= 1UL << order;
+	pz->low_pages = min(pz->low_pages, pz->unhinted_pages);
+}
+
+void __page_hinting_added(struct page *page, struct zone *zone,
+			  unsigned int order, int migratetype)
+{
+	struct page_hinting_zone *pz = zone->hinting;
+
+	lockdep_assert_held(&zone->lock);
+	if (!is_counted(pz, page))
+		return;
+	if (PageBuddyOffline(page))
+		pz->hinted_pages += 1UL << order;
+	else
+		count_unhinted(pz, order, migratetype);
+}
+
+void __page_hinting_removed(struct page *page, struct zone *zone,
+			    unsigned int order, int migratetype)
+{
+	struct page_hinting_zone *pz = zone->hinting;
+
+	lockdep_assert_held(&zone->lock);
+	if (!is_counted(pz, page))
+		return;
+	if (PageBuddyOffline(page))
+		pz->hinted_pages -= 1UL << order;
+	else
+		uncount_unhinted(pz, order, migratetype);
+}
+
+void __page_hinting_moved(struct page *page, struct zone *zone,
+			  unsigned int order, int old_mt, int new_mt)
+{
+	struct page_hinting_zone *pz = zone->hinting;
+
+	lockdep_assert_held(&zone->lock);
+	if (!is_counted(pz, page) || PageBuddyOffline(page))
+		return;
+	/* In this order, or the move would look like a moment of demand. */
+	count_unhinted(pz, order, new_mt);
+	uncount_unhinted(pz, order, old_mt);
+}
+
+/**
+ * page_hinting_mark - Buddy -> Buddy|Offline, before the block joins a list
+ * @page: head page of the block
+ * @migratetype: of the list; nothing is marked that is isolated
+ *
+ * Context: Under the zone lock.
+ */
+void page_hinting_mark(struct page *page, int migratetype)
+{
+	VM_WARN_ON_ONCE_PAGE(!PageBuddy(page), page);
+	if (!is_migrate_isolate(migratetype))
+		page->page_type = (unsigned int)PGTY_buddy_offline << 24;
+}
+
+/*
+ * Stay well above the high watermark, by what may be in flight: many failing
+ * allocations do not get as far as the OOM notifier. No lower zone may be
+ * taken below what it reserves for itself either, hence the highest index,
+ * and CMA memory helps movable allocations only.
+ */
+static bool zone_has_headroom(struct zone *zone, unsigned long pages)
+{
+	unsigned long share = zone_managed_pages(zone) /
+			      PAGE_HINTING_ZONE_SHARE;
+	unsigned long window = page_hinting_window_bytes() >> PAGE_SHIFT;
+
+	return zone_watermark_ok(zone, 0, high_wmark_pages(zone) + pages +
+				 min(window, share), MAX_NR_ZONES - 1, 0);
+}
+
+/**
+ * struct pull - one call of page_hinting_pull()
+ * @pz: where from
+ * @batch: where to
+ * @limit_pages: not more than this any more
+ * @limit_nr: nor more blocks than this
+ * @lap_visits: list entries to visit before giving up; each hinted one that
+ *	stands in the way moves to the tail, so that a lap finds all others
+ */
+struct pull {
+	struct page_hinting_zone *pz;
+	struct page_hinting_batch *batch;
+	unsigned long limit_pages;
+	unsigned int limit_nr;
+	unsigned long lap_visits;
+};
+
+/* Buddy -> Offline for as much of a block as is allowed. */
+static bool pull_block(struct pull *pull, struct page *page, unsigned int high,
+		       int migratetype)
+{
+	struct page_hinting_zone *pz = pull->pz;
+	unsigned long low_pages = pz->low_pages;
+	unsigned int order = high;
+
+	while (order > pz->min_order && 1UL << order > pull->limit_pages)
+		order--;
+	if (1UL << order > pull->limit_pages)
+		return false;
+
+	page_hinting_take(pz->zone, page, order, high, migratetype);
+	/* What hinting takes is not demand, nor is the split's own dip. */
+	pz->low_pages = low_pages - min(low_pages, 1UL << order);
+
+	set_page_private(page, order);
+	__SetPageOffline(page);
+	set_page_refcounted(page);
+	list_add_tail(&page->lru, &pz->in_flight);
+	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages + (1UL << order));
+
+	pull->limit_pages -= 1UL << order;
+	pull->batch->pages[pull->batch->nr++] = page;
+	return true;
+}
+
+/* Returns false when nothing more can be taken in this hold of the lock. */
+static bool pull_from_list(struct pull *pull, unsigned int order,
+			   int migratetype, unsigned int *visits)
+{
+	struct page_hinting_zone *pz = pull->pz;
+	struct list_head *list;
+	struct page *page;
+
+	list = &pz->zone->free_area[order].free_list[migratetype];
+	while (pz->nr_unhinted[order][migratetype]) {
+		if (!*visits || !pull->lap_visits ||
+		    pull->batch->nr >= pull->limit_nr)
+			return false;
+		if (WARN_ON_ONCE(list_empty(list))) {
+			pz->nr_unhinted[order][migratetype] = 0;
+			return false;
+		}
+		--*visits;
+		pull->lap_visits--;
+		page = list_first_entry(list, struct page, buddy_list);
+		if (PageBuddyOffline(page))
+			list_move_tail(&page->buddy_list, list);
+		else if (!pull_block(pull, page, order, migratetype))
+			return false;
+	}
+	return true;
+}
+
+/* One hold of the zone lock. Returns whether another one makes sense. */
+static bool pull_some(struct pull *pull)
+{
+	struct page_hinting_zone *pz = pull->pz;
+	unsigned int visits = PULL_VISITS;
+	int order, migratetype;
+
+	if (!page_hinting_may_pull(pz) || pz->counted_pfn != ULONG_MAX ||
+	    !zone_has_headroom(pz->zone, pull->limit_pages))
+		return false;
+
+	for (order = MAX_PAGE_ORDER; order >= (int)pz->min_order; order--) {
+		for (migratetype = 0; migratetype < MIGRATE_TYPES;
+		     migratetype++) {
+			if (!type_is_eligible(migratetype))
+				continue;
+			if (!pull_from_list(pull, order, migratetype, &visits))
+				return !visits && pull->lap_visits;
+		}
+	}
+	return false;
+}
+
+static unsigned long count_free_blocks(struct page_hinting_zone *pz)
+{
+	unsigned long nr = 0;
+	unsigned int order;
+
+	for (order = pz->min_order; order < NR_PAGE_ORDERS; order++)
+		nr += pz->zone->free_area[order].nr_free;
+	return nr;
+}
+
+/**
+ * page_hinting_pull - take unhinted blocks off the free lists
+ * @pz: the zone
+ * @limit_pages: take at most this much, which is reserved in the window
+ * @limit_nr: and at most that many blocks
+ * @batch: receives the blocks, each with its order in page_private()
+ *
+ * A block that is larger than what is left of @limit_pages is split, and the
+ * rest of it stays.
+ *
+ * Context: Process context. Takes the zone lock, for PULL_VISITS list entries
+ *	at a time.
+ * Return: how many pages were taken.
+ */
+unsigned int page_hinting_pull(struct page_hinting_zone *pz,
+			       unsigned long limit_pages, unsigned int limit_nr,
+			       struct page_hinting_batch *batch)
+{
+	struct pull pull = {
+		.pz = pz,
+		.batch = batch,
+		.limit_pages = limit_pages,
+		.limit_nr = min(limit_nr, PAGE_HINTING_BATCH_BLOCKS),
+	};
+	bool more, first = true;
+
+	batch->nr = 0;
+	do {
+		unsigned long flags = page_hinting_lock(pz->zone);
+
+		if (first)
+			pull.lap_visits = count_free_blocks(pz);
+		first = false;
+		more = pull_some(&pull);
+		page_hinting_unlock(pz->zone, flags);
+	} while (more);
+
+	return limit_pages - pull.limit_pages;
+}
+
+/* Offline -> free again, unless somebody else holds a reference right now. */
+static bool put_back(struct page_hinting_zone *pz, struct page *page)
+{
+	bool acknowledged = page_private(page) & BLOCK_ACKNOWLEDGED;
+	unsigned int order = page_private(page) & ~BLOCK_ACKNOWLEDGED;
+
+	lockdep_assert_held(&pz->zone->lock);
+	if (!page_ref_freeze(page, 1)) {
+		list_move_tail(&page->lru, &pz->retry);
+		return false;
+	}
+	list_del(&page->lru);
+	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages - (1UL << order));
+	__ClearPageOffline(page);
+	set_page_private(page, 0);
+	page_hinting_give(pz->zone, page, order,
+			  acknowledged && is_counted(pz, page));
+	return true;
+}
+
+/**
+ * page_hinting_acknowledged - the host has acknowledged a block
+ * @page: what the provider says is the block
+ * @home_pages: is set to the size of the block if it is free again, to 0 if
+ *	somebody holds a reference to it, and then it is tried again later
+ *
+ * Offline -> Buddy|Offline.
+ *
+ * Context: Process context. Takes the zone lock, for one block.
+ * Return: false if that is no block that the host had; nothing was done then.
+ */
+bool page_hinting_acknowledged(struct page *page, unsigned long *home_pages)
+{
+	struct zone *zone = page_zone(page);
+	unsigned long flags = page_hinting_lock(zone);
+	struct page_hinting_zone *pz = zone->hinting;
+	unsigned long order = page_private(page);
+	bool valid;
+
+	*home_pages = 0;
+	valid = pz && PageOffline(page) && order <= MAX_PAGE_ORDER;
+	if (valid) {
+		pz->acknowledged_pages += 1UL << order;
+		set_page_private(page, order | BLOCK_ACKNOWLEDGED);
+		if (put_back(pz, page))
+			*home_pages = 1UL << order;
+	}
+	page_hinting_unlock(zone, flags);
+
+	if (!valid)
+		pr_err_ratelimited("the host acknowledged pfn %#lx, which it did not have\n",
+				   page_to_pfn(page));
+	return valid;
+}
+
+/**
+ * page_hinting_not_acknowledged - a block comes back without an answer
+ * @page: head page of a block in flight
+ *
+ * Offline -> Buddy, or to the retry list.
+ *
+ * Context: Process context. Takes the zone lock, for one block.
+ * Return: the size of the block in pages if it is free again, else 0.
+ */
+unsigned long page_hinting_not_acknowledged(struct page *page)
+{
+	struct zone *zone = page_zone(page);
+	unsigned long pages = 1UL << page_private(page);
+	unsigned long flags = page_hinting_lock(zone);
+
+	if (!put_back(zone->hinting, page))
+		pages = 0;
+	page_hinting_unlock(zone, flags);
+	return pages;
+}
+
+/**
+ * page_hinting_retry - try again to take back the reference to a block
+ * @pz: the zone
+ *
+ * Context: Process context. Takes the zone lock, for one block.
+ * Return: the size of one block in pages that is free again, 0 if there is
+ *	none.
+ */
+unsigned long page_hinting_retry(struct page_hinting_zone *pz)
+{
+	unsigned long flags = page_hinting_lock(pz->zone);
+	unsigned long pages = 0;
+	struct page *page;
+
+	page = list_first_entry_or_null(&pz->retry, struct page, lru);
+	if (page) {
+		pages = 1UL << (page_private(page) & ~BLOCK_ACKNOWLEDGED);
+		if (!put_back(pz, page))
+			pages = 0;
+	}
+	page_hinting_unlock(pz->zone, flags);
+	return pages;
+}
+
+/**
+ * page_hinting_lose - give up what a host has not given back
+ * @pz: the zone, which is about to be forgotten
+ *
+ * The blocks stay PageOffline() with a reference for ever: they could still
+ * be written to, so that they must not be free again.
+ *
+ * Return: how many pages were lost.
+ */
+unsigned long page_hinting_lose(struct page_hinting_zone *pz)
+{
+	unsigned long flags = page_hinting_lock(pz->zone);
+	unsigned long pages = pz->in_flight_pages;
+	struct page *page, *next;
+
+	list_splice_init(&pz->retry, &pz->in_flight);
+	list_for_each_entry_safe(page, next, &pz->in_flight, lru)
+		list_del_init(&page->lru);
+	WRITE_ONCE(pz->in_flight_pages, 0);
+	page_hinting_unlock(pz->zone, flags);
+	return pages;
+}
+
+static bool list_overlaps(struct list_head *list, unsigned long start_pfn,
+			  unsigned long end_pfn)
+{
+	struct page *page;
+
+	list_for_each_entry(page, list, lru) {
+		unsigned long pfn = page_to_pfn(page);
+		unsigned int order = page_private(page) & ~BLOCK_ACKNOWLEDGED;
+
+		if (pfn < end_pfn && pfn + (1UL << order) > start_pfn)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * page_hinting_range_in_flight - is a part of a range in flight?
+ * @pz: the zone
+ * @start_pfn: first page frame of the range
+ * @end_pfn: one past the last
+ *
+ * Context: Takes the zone lock, for as many blocks as the ring has entries.
+ * Return: true if it is.
+ */
+bool page_hinting_range_in_flight(struct page_hinting_zone *pz,
+				  unsigned long start_pfn,
+				  unsigned long end_pfn)
+{
+	unsigned long flags = page_hinting_lock(pz->zone);
+	bool overlaps;
+
+	overlaps = list_overlaps(&pz->in_flight, start_pfn, end_pfn) ||
+		   list_overlaps(&pz->retry, start_pfn, end_pfn);
+	page_hinting_unlock(pz->zone, flags);
+	return overlaps;
+}
+
+/* Sum up what is unhinted and eligible: O(lists). */
+static void sum_up(struct page_hinting_zone *pz)
+{
+	unsigned int order;
+	int migratetype;
+
+	pz->unhinted_pages = 0;
+	for (order = pz->min_order; order < NR_PAGE_ORDERS; order++)
+		for (migratetype = 0; migratetype < MIGRATE_TYPES;
+		     migratetype++)
+			if (type_is_eligible(migratetype))
+				pz->unhinted_pages +=
+					pz->nr_unhinted[order][migratetype]
+					<< order;
+	pz->low_pages = 0;
+}
+
+/* Void the marks in one MAX_PAGE_ORDER block, and count what is free. */
+static void visit_chunk(struct page_hinting_zone *pz, unsigned long pfn,
+			bool count)
+{
+	unsigned long end_pfn = pfn + MAX_ORDER_NR_PAGES;
+	unsigned int order;
+
+	/* Under the zone lock, so that it cannot go offline meanwhile. */
+	lockdep_assert_held(&pz->zone->lock);
+	if (!pfn_to_online_page(pfn))
+		return;
+
+	for (; pfn < end_pfn; pfn += 1UL << order) {
+		struct page *page = pfn_to_page(pfn);
+
+		order = PAGE_HINTING_COUNT_ORDER;
+		if (page_zone(page) != pz->zone || !PageBuddy(page) ||
+		    buddy_order(page) < order)
+			continue;
+		order = buddy_order(page);
+		if (PageBuddyOffline(page))
+			page->page_type = (unsigned int)PGTY_buddy << 24;
+		if (count)
+			pz->nr_unhinted[order][get_pageblock_migratetype(page)]++;
+	}
+}
+
+/**
+ * page_hinting_count_start - begin to count a zone's blocks anew
+ * @pz: the zone
+ *
+ * All marks are void. page_hinting_count_chunk() does the work.
+ */
+void page_hinting_count_start(struct page_hinting_zone *pz)
+{
+	unsigned long flags = page_hinting_lock(pz->zone);
+
+	memset(pz->nr_unhinted, 0, sizeof(pz->nr_unhinted));
+	pz->hinted_pages = 0;
+	/* Pairs with the zone's thread, which begins to count then. */
+	WRITE_ONCE(pz->counted_pfn, 0);
+	pz->armed = false;
+	sum_up(pz);
+	page_hinting_unlock(pz->zone, flags);
+}
+
+/**
+ * page_hinting_count_chunk - count the next MAX_PAGE_ORDER block
+ * @pz: the zone
+ *
+ * No free block crosses the end of such a block, so that the hooks know by
+ * its page frame number whether one is counted already.
+ *
+ * Context: Process context. Takes the zone lock, for one such block.
+ * Return: false when all are counted.
+ */
+bool page_hinting_count_chunk(struct page_hinting_zone *pz)
+{
+	unsigned long flags = page_hinting_lock(pz->zone);
+	unsigned long pfn = pz->counted_pfn;
+	bool more = pfn != ULONG_MAX;
+
+	if (more) {
+		pfn = max(pfn, ALIGN_DOWN(pz->zone->zone_start_pfn,
+					  MAX_ORDER_NR_PAGES));
+		more = pfn < zone_end_pfn(pz->zone);
+		if (more) {
+			visit_chunk(pz, pfn, true);
+			WRITE_ONCE(pz->counted_pfn, pfn + MAX_ORDER_NR_PAGES);
+		} else {
+			WRITE_ONCE(pz->counted_pfn, ULONG_MAX);
+		}
+		sum_up(pz);
+	}
+	page_hinting_unlock(pz->zone, flags);
+	return more;
+}
+
+/**
+ * page_hinting_count_stop - stop counting, and void all marks
+ * @pz: the zone
+ *
+ * Context: Process context, may sleep. Takes the zone lock, for one
+ *	MAX_PAGE_ORDER block at a time.
+ */
+void page_hinting_count_stop(struct page_hinting_zone *pz)
+{
+	unsigned long pfn, flags;
+
+	page_hinting_count_start(pz);
+	pfn = ALIGN_DOWN(pz->zone->zone_start_pfn, MAX_ORDER_NR_PAGES);
+	for (; pfn < zone_end_pfn(pz->zone); pfn += MAX_ORDER_NR_PAGES) {
+		flags = page_hinting_lock(pz->zone);
+		visit_chunk(pz, pfn, false);
+		page_hinting_unlock(pz->zone, flags);
+		cond_resched();
+	}
+}
+
+/**
+ * page_hinting_set_min_order - change what counts as unhinted
+ * @pz: the zone
+ * @min_order: from PAGE_HINTING_COUNT_ORDER to MAX_PAGE_ORDER
+ */
+void page_hinting_set_min_order(struct page_hinting_zone *pz,
+				unsigned int min_order)
+{
+	unsigned long flags = page_hinting_lock(pz->zone);
+
+	pz->min_order = min_order;
+	sum_up(pz);
+	page_hinting_unlock(pz->zone, flags);
+}
+
+/**
+ * page_hinting_try_arm - ask to be woken by the next free
+ * @pz: the zone
+ *
+ * Return: false if there is something unhinted already.
+ */
+bool page_hinting_try_arm(struct page_hinting_zone *pz)
+{
+	unsigned long flags = page_hinting_lock(pz->zone);
+
+	pz->armed = !pz->unhinted_pages;
+	if (pz->armed)
+		pz->low_pages = 0;
+	page_hinting_unlock(pz->zone, flags);
+	return pz->armed;
+}
+
+/* Is this the head of a hinted block that reaches over @offset pages? */
+static bool covers(const struct page *head, unsigned long offset)
+{
+	unsigned long order;
+
+	if (!PageBuddyOffline(head))
+		return false;
+	order = buddy_order_unsafe(head);
+	return offset < 1UL << min_t(unsigned long, order, MAX_PAGE_ORDER);
+}
+
+/* See page_hinting_hinted(). */
+bool __page_hinting_hinted(const struct page *page)
+{
+	unsigned long pfn = page_to_pfn(page);
+	unsigned int order;
+
+	for (order = 0; order < NR_PAGE_ORDERS; order++) {
+		unsigned long offset = pfn & ((1UL << order) - 1);
+
+		if (covers(page - offset, offset))
+			return true;
+	}
+	return false;
+}

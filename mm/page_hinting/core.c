@@ -1,0 +1,720 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Free page hinting: the provider, and what hinting as a whole is doing.
+ *
+ * Whoever works with the device does so within an SRCU read section that
+ * began after it had seen the state. To stop, the state is set first and all
+ * sections are waited for; then nobody pulls or submits any more, and what is
+ * in flight is harvested by whoever stops, for threads may be frozen.
+ */
+#define pr_fmt(fmt) "page_hinting: " fmt
+
+#include <linux/cc_platform.h>
+#include <linux/debugfs.h>
+#include <linux/delay.h>
+#include <linux/export.h>
+#include <linux/fault-inject.h>
+#include <linux/init.h>
+#include <linux/mm.h>
+#include <linux/oom.h>
+#include <linux/reboot.h>
+#include <linux/timex.h>
+
+#include "../internal.h"
+#include "internal.h"
+
+/* A range is waited for, and so are blocks in flight on OOM, up to this. */
+#define WAIT_HOME_MS	250
+
+DEFINE_STATIC_KEY_FALSE(page_hinting_key);
+EXPORT_SYMBOL_GPL(page_hinting_key);
+
+DEFINE_MUTEX(page_hinting_mutex);
+DEFINE_SRCU(page_hinting_srcu);
+
+/*
+ * The device, for who reads it under SRCU and works with it: NULL from the
+ * time when all of that has to stop. Written under the mutex.
+ */
+struct page_hinting_device __rcu *page_hinting_dev;
+
+/* The device, even while it is suspended. Under the mutex. */
+static struct page_hinting_device *registered;
+
+/* The knobs, written under the mutex; what reads them reads them once. */
+unsigned int page_hinting_min_order;
+unsigned int page_hinting_settle_ms = 1000;
+
+static bool allowed = true;		/* page_hinting=off was not given */
+static bool enabled = true;		/* what sysfs says */
+static enum page_hinting_state state;	/* written under the mutex */
+static bool order_is_by_user;		/* written under the mutex */
+static bool host_is_gone;		/* it will answer no more */
+static atomic_long_t home_pages;	/* brought home ever; wraps */
+
+static int __init setup_page_hinting(char *arg)
+{
+	return kstrtobool(arg, &allowed);
+}
+early_param("page_hinting", setup_page_hinting);
+
+/**
+ * page_hinting_get_state - what hinting as a whole is doing
+ *
+ * Context: Any. Stable under the mutex only.
+ * Return: the state.
+ */
+enum page_hinting_state page_hinting_get_state(void)
+{
+	/* Pairs with set_state(). */
+	return READ_ONCE(state);
+}
+
+static void set_state(enum page_hinting_state new_state)
+{
+	lockdep_assert_held(&page_hinting_mutex);
+	/* Pairs with page_hinting_get_state(). */
+	WRITE_ONCE(state, new_state);
+}
+
+/* Nobody but the mutex holder works with the device from here on. */
+static void hide_device(void)
+{
+	RCU_INIT_POINTER(page_hinting_dev, NULL);
+	synchronize_srcu(&page_hinting_srcu);
+}
+
+#ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
+static DECLARE_FAULT_ATTR(fail_page_hinting_ack);
+
+static int __init setup_fail_page_hinting_ack(char *str)
+{
+	return setup_fault_attr(&fail_page_hinting_ack, str);
+}
+__setup("fail_page_hinting_ack=", setup_fail_page_hinting_ack);
+
+static void __init init_fault_injection(void)
+{
+	fault_create_debugfs_attr("fail_page_hinting_ack", NULL,
+				  &fail_page_hinting_ack);
+}
+
+/* Play a host that has acknowledged nothing, for tests. */
+static bool host_plays_dead(void)
+{
+	return should_fail(&fail_page_hinting_ack, 1);
+}
+#else
+static void __init init_fault_injection(void)
+{
+}
+
+static bool host_plays_dead(void)
+{
+	return false;
+}
+#endif
+
+#ifdef CONFIG_PAGE_HINTING_DEBUG
+static DEFINE_PER_CPU(cycles_t, hold_start);
+static u64 hold_max_cycles;
+
+/* With interrupts off, under a zone lock: nothing comes in between. */
+void page_hinting_hold_start(void)
+{
+	__this_cpu_write(hold_start, get_cycles());
+}
+
+void page_hinting_hold_end(void)
+{
+	u64 cycles = get_cycles() - __this_cpu_read(hold_start);
+
+	/* Two zones' maxima may race; one of them is lost, to the next. */
+	if (cycles > READ_ONCE(hold_max_cycles))
+		WRITE_ONCE(hold_max_cycles, cycles);
+}
+
+static void __init init_debug(void)
+{
+	struct dentry *dir = debugfs_create_dir("page_hinting", NULL);
+
+	debugfs_create_u64("lock_hold_max_cycles", 0600, dir,
+			   &hold_max_cycles);
+}
+#else
+static void __init init_debug(void)
+{
+}
+#endif
+
+/**
+ * page_hinting_brought_home - blocks of a zone are free again
+ * @pz: the zone
+ * @pages: how much
+ * @nr_blocks: how many blocks left the provider's hands
+ */
+void page_hinting_brought_home(struct page_hinting_zone *pz,
+			       unsigned long pages, unsigned int nr_blocks)
+{
+	atomic_long_add(pages, &home_pages);
+	page_hinting_window_release(pz, pages, nr_blocks);
+}
+
+static void take_home(struct page_hinting_used *used, unsigned int nr)
+{
+	struct page_hinting_zone *pz = NULL;
+	unsigned long pages = 0;
+	unsigned int i, nr_blocks = 0;
+
+	for (i = 0; i < nr; i++) {
+		struct page_hinting_zone *next;
+		unsigned long home = 0;
+
+		if (!page_hinting_acknowledged(used[i].page, &home))
+			continue;
+		next = page_zone(used[i].page)->hinting;
+		if (pz && pz != next) {
+			page_hinting_brought_home(pz, pages, nr_blocks);
+			pages = 0;
+			nr_blocks = 0;
+		}
+		pz = next;
+		pages += home;
+		nr_blocks++;
+	}
+	if (pz)
+		page_hinting_brought_home(pz, pages, nr_blocks);
+}
+
+/**
+ * page_hinting_harvest - bring home what the host has acknowledged
+ * @dev: the provider
+ *
+ * Context: Process context, under SRCU or the mutex.
+ * Return: how many blocks it had acknowledged.
+ */
+unsigned int page_hinting_harvest(struct page_hinting_device *dev)
+{
+	struct page_hinting_used used[PAGE_HINTING_BATCH_BLOCKS];
+	unsigned int total = 0;
+	int nr;
+
+	if (host_plays_dead())
+		return 0;
+	do {
+		nr = dev->ops->harvest(dev, used, ARRAY_SIZE(used));
+		if (nr < 0) {
+			if (!READ_ONCE(host_is_gone))
+				pr_err("the host answers no more, error %d: hinting stops until the device is bound anew\n",
+				       nr);
+			/* Pairs with page_hinting_host_is_gone(). */
+			WRITE_ONCE(host_is_gone, true);
+			break;
+		}
+		take_home(used, nr);
+		total += nr;
+	} while (nr == ARRAY_SIZE(used));
+
+	return total;
+}
+
+/**
+ * page_hinting_host_is_gone - has the host stopped to answer for good?
+ *
+ * Return: true if it has, until another one is registered or this one resumed.
+ */
+bool page_hinting_host_is_gone(void)
+{
+	/* Pairs with page_hinting_harvest(). */
+	return READ_ONCE(host_is_gone);
+}
+
+/**
+ * page_hinting_arm - be told when there is something to harvest
+ * @dev: the provider
+ *
+ * Context: Process context, under SRCU.
+ * Return: false if there is already.
+ */
+bool page_hinting_arm(struct page_hinting_device *dev)
+{
+	return page_hinting_host_is_gone() || host_plays_dead() ||
+	       dev->ops->arm(dev);
+}
+
+/**
+ * page_hinting_submit - hand a batch of blocks to the host
+ * @dev: the provider
+ * @batch: the blocks, which have a place in its ring each
+ *
+ * Context: Process context, under SRCU.
+ */
+void page_hinting_submit(struct page_hinting_device *dev,
+			 struct page_hinting_batch *batch)
+{
+	unsigned int i;
+
+	for (i = 0; i < batch->nr; i++) {
+		struct page *page = batch->pages[i];
+		struct page_hinting_zone *pz = page_zone(page)->hinting;
+
+		if (!dev->ops->submit(dev, page, page_private(page)))
+			continue;
+		page_hinting_brought_home(pz,
+					  page_hinting_not_acknowledged(page),
+					  1);
+	}
+	dev->ops->kick(dev);
+}
+
+/**
+ * page_hinting_notify - there is something to harvest
+ * @dev: the provider
+ *
+ * Context: Any but NMI.
+ */
+void page_hinting_notify(struct page_hinting_device *dev)
+{
+	page_hinting_wake_all(PAGE_HINTING_EV_HARVEST);
+}
+EXPORT_SYMBOL_GPL(page_hinting_notify);
+
+static void retry_all_references(void)
+{
+	struct page_hinting_zone *pz;
+	unsigned long pages;
+
+	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
+				 srcu_read_lock_held(&page_hinting_srcu))
+		while ((pages = page_hinting_retry(pz)))
+			page_hinting_brought_home(pz, pages, 0);
+}
+
+/*
+ * Bring everything home. A host that is silent for PAGE_HINTING_SILENCE_MS is
+ * not waited for. Only for who made sure that no more is submitted.
+ */
+static void drain(struct page_hinting_device *dev)
+{
+	unsigned long patience = msecs_to_jiffies(PAGE_HINTING_SILENCE_MS);
+	unsigned long deadline = jiffies + patience;
+	int idx = srcu_read_lock(&page_hinting_srcu);
+
+	while (page_hinting_window_in_use()) {
+		if (page_hinting_harvest(dev))
+			deadline = jiffies + patience;
+		retry_all_references();
+		if (!page_hinting_window_in_use())
+			break;
+		if (page_hinting_host_is_gone() ||
+		    time_after(jiffies, deadline)) {
+			pr_warn("%lu KiB are still in flight to a host that does not answer\n",
+				page_hinting_window_in_use() <<
+				(PAGE_SHIFT - 10));
+			break;
+		}
+		fsleep(USEC_PER_MSEC);
+	}
+	srcu_read_unlock(&page_hinting_srcu, idx);
+}
+
+/* From now on nothing is pulled; what is in flight comes home. */
+static void quiesce(enum page_hinting_state new_state)
+{
+	set_state(new_state);
+	synchronize_srcu(&page_hinting_srcu);
+	if (rcu_access_pointer(page_hinting_dev))
+		drain(registered);
+}
+
+static void count_anew(void)
+{
+	struct page_hinting_zone *pz;
+
+	list_for_each_entry(pz, &page_hinting_zones, node)
+		page_hinting_count_start(pz);
+}
+
+static void start_running(void)
+{
+	page_hinting_zones_update();
+	count_anew();
+	static_branch_enable(&page_hinting_key);
+	set_state(PAGE_HINTING_RUNNING);
+	page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
+}
+
+static void stop_running(void)
+{
+	struct page_hinting_zone *pz;
+
+	quiesce(PAGE_HINTING_DISABLED);
+	static_branch_disable(&page_hinting_key);
+	list_for_each_entry(pz, &page_hinting_zones, node)
+		page_hinting_count_stop(pz);
+}
+
+/**
+ * page_hinting_enable - switch hinting on or off
+ * @enable: which
+ *
+ * Off drains and voids all marks. Without a device this only decides what
+ * will be when one is registered.
+ *
+ * Context: Process context, under page_hinting_mutex, may sleep.
+ */
+void page_hinting_enable(bool enable)
+{
+	lockdep_assert_held(&page_hinting_mutex);
+	WRITE_ONCE(enabled, enable);
+	if (enable && state == PAGE_HINTING_DISABLED)
+		start_running();
+	else if (!enable && state == PAGE_HINTING_RUNNING)
+		stop_running();
+	else if (state == PAGE_HINTING_RUNNING)
+		page_hinting_zones_update();
+}
+
+/**
+ * page_hinting_set_order - set the minimum order
+ * @min_order: from PAGE_HINTING_COUNT_ORDER to MAX_PAGE_ORDER
+ * @by_user: keep it when another device comes
+ *
+ * Context: Process context, under page_hinting_mutex.
+ */
+void page_hinting_set_order(unsigned int min_order, bool by_user)
+{
+	struct page_hinting_zone *pz;
+
+	lockdep_assert_held(&page_hinting_mutex);
+	order_is_by_user = by_user;
+	WRITE_ONCE(page_hinting_min_order, min_order);
+	list_for_each_entry(pz, &page_hinting_zones, node)
+		page_hinting_set_min_order(pz, min_order);
+	page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
+}
+
+/**
+ * page_hinting_enabled - is hinting switched on, with or without a device?
+ *
+ * Return: true if it is.
+ */
+bool page_hinting_enabled(void)
+{
+	return READ_ONCE(enabled);
+}
+
+/**
+ * page_hinting_wanted - should a driver register?
+ *
+ * Not in a confidential guest: the host cannot discard what it cannot read,
+ * and what it does discard has to be accepted anew.
+ *
+ * Context: Process context.
+ * Return: false with page_hinting=off, and where hinting does not work, which
+ *	is logged. The driver then does what it would do without.
+ */
+bool page_hinting_wanted(void)
+{
+	if (!allowed)
+		return false;
+	if (cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT)) {
+		pr_info_once("not used, as this is a confidential guest\n");
+		return false;
+	}
+	return true;
+}
+EXPORT_SYMBOL_GPL(page_hinting_wanted);
+
+/**
+ * page_hinting_register - begin to hint to a host
+ * @dev: the provider, ready for all of its operations
+ *
+ * Context: Process context, may sleep. After all memory has been given to the
+ *	buddy allocator, which initcalls may take for granted.
+ * Return: 0; -EBUSY if there is one already; -EOPNOTSUPP if hinting is off or
+ *	does not work here; -EINVAL if @dev has no room for a single block.
+ */
+int page_hinting_register(struct page_hinting_device *dev)
+{
+	unsigned int granule_order = dev->granule_order ?: pageblock_order;
+
+	if (!page_hinting_wanted())
+		return -EOPNOTSUPP;
+	if (!dev->capacity)
+		return -EINVAL;
+
+	guard(mutex)(&page_hinting_mutex);
+	if (state != PAGE_HINTING_NO_DEVICE)
+		return -EBUSY;
+
+	page_hinting_granule_order = clamp_t(unsigned int, granule_order,
+					     PAGE_HINTING_COUNT_ORDER,
+					     pageblock_order);
+	if (!order_is_by_user)
+		page_hinting_set_order(page_hinting_granule_order, false);
+	WRITE_ONCE(host_is_gone, false);
+	registered = dev;
+	rcu_assign_pointer(page_hinting_dev, dev);
+	set_state(PAGE_HINTING_DISABLED);
+	page_hinting_zones_update();
+	if (enabled)
+		start_running();
+	pr_info("free memory goes to the host, from order %u on%s\n",
+		page_hinting_min_order, enabled ? "" : ", once enabled");
+	return 0;
+}
+EXPORT_SYMBOL_GPL(page_hinting_register);
+
+/**
+ * page_hinting_unregister - stop to hint to a host
+ * @dev: the provider
+ *
+ * No operation of it is called any more afterwards. The driver then resets
+ * its device, gives what it still holds to page_hinting_abort(), and calls
+ * page_hinting_reset_done(); until then the blocks that the host may still
+ * write to belong to nobody.
+ *
+ * Context: Process context, may sleep; waits PAGE_HINTING_SILENCE_MS for a
+ *	silent host.
+ */
+void page_hinting_unregister(struct page_hinting_device *dev)
+{
+	guard(mutex)(&page_hinting_mutex);
+	if (registered != dev)
+		return;
+	if (state == PAGE_HINTING_RUNNING)
+		stop_running();
+	else
+		quiesce(state);
+	static_branch_disable(&page_hinting_key);
+	hide_device();
+	registered = NULL;
+}
+EXPORT_SYMBOL_GPL(page_hinting_unregister);
+
+/**
+ * page_hinting_suspend - stop until page_hinting_resume()
+ * @dev: the provider, whose device is about to be reset
+ *
+ * As page_hinting_unregister(), but threads stay, which may be frozen.
+ *
+ * Context: Process context, may sleep.
+ */
+void page_hinting_suspend(struct page_hinting_device *dev)
+{
+	guard(mutex)(&page_hinting_mutex);
+	if (registered != dev)
+		return;
+	if (state == PAGE_HINTING_RUNNING)
+		quiesce(PAGE_HINTING_SUSPENDED);
+	else
+		quiesce(state);
+	hide_device();
+}
+EXPORT_SYMBOL_GPL(page_hinting_suspend);
+
+/**
+ * page_hinting_resume - go on after page_hinting_suspend()
+ * @dev: the provider, ready again
+ *
+ * All marks are void: after hibernation the host backs all memory again.
+ *
+ * Context: Process context, may sleep.
+ */
+void page_hinting_resume(struct page_hinting_device *dev)
+{
+	guard(mutex)(&page_hinting_mutex);
+	if (registered != dev)
+		return;
+	WRITE_ONCE(host_is_gone, false);
+	rcu_assign_pointer(page_hinting_dev, dev);
+	if (state != PAGE_HINTING_SUSPENDED)
+		return;
+	if (enabled)
+		start_running();
+	else
+		stop_running();
+}
+EXPORT_SYMBOL_GPL(page_hinting_resume);
+
+/**
+ * page_hinting_abort - a block comes back without an answer
+ * @dev: the provider, whose device cannot reach the block any more
+ * @page: head page of the block, as it was submitted
+ *
+ * Context: Process context, between page_hinting_unregister() or
+ *	page_hinting_suspend() and page_hinting_reset_done().
+ */
+void page_hinting_abort(struct page_hinting_device *dev, struct page *page)
+{
+	int idx = srcu_read_lock(&page_hinting_srcu);
+	struct page_hinting_zone *pz = page_zone(page)->hinting;
+
+	if (!WARN_ON_ONCE(!pz || !PageOffline(page)))
+		page_hinting_brought_home(pz,
+					  page_hinting_not_acknowledged(page),
+					  1);
+	srcu_read_unlock(&page_hinting_srcu, idx);
+}
+EXPORT_SYMBOL_GPL(page_hinting_abort);
+
+/**
+ * page_hinting_reset_done - the device has been reset and holds no block
+ * @dev: the provider
+ *
+ * What did not come back is lost on purpose, counted and logged.
+ *
+ * Context: Process context, may sleep.
+ */
+void page_hinting_reset_done(struct page_hinting_device *dev)
+{
+	struct page_hinting_zone *pz;
+	int idx;
+
+	guard(mutex)(&page_hinting_mutex);
+	/* Give who still holds a reference a last chance to let go. */
+	idx = srcu_read_lock(&page_hinting_srcu);
+	retry_all_references();
+	srcu_read_unlock(&page_hinting_srcu, idx);
+
+	list_for_each_entry(pz, &page_hinting_zones, node)
+		page_hinting_give_up(pz);
+	page_hinting_window_new_ring();
+	if (!registered && state != PAGE_HINTING_NO_DEVICE) {
+		set_state(PAGE_HINTING_NO_DEVICE);
+		page_hinting_zones_destroy();
+	}
+}
+EXPORT_SYMBOL_GPL(page_hinting_reset_done);
+
+/* See page_hinting_back_off(). */
+void __page_hinting_back_off(struct zonelist *zonelist, int highest_zoneidx)
+{
+	unsigned long until = jiffies +
+			      msecs_to_jiffies(PAGE_HINTING_BACK_OFF_MS);
+	struct page_hinting_zone *pz;
+	struct zoneref *z;
+	struct zone *zone;
+
+	rcu_read_lock();
+	for_each_zone_zonelist(zone, z, zonelist, highest_zoneidx) {
+		pz = READ_ONCE(zone->hinting);
+		/* Pairs with page_hinting_may_pull(). */
+		if (pz)
+			WRITE_ONCE(pz->quiet_until, until);
+	}
+	rcu_read_unlock();
+}
+
+/* Wait for blocks in flight, for a bounded time, without the threads' help. */
+static bool wait_home(struct page_hinting_zone *pz, unsigned long start_pfn,
+		      unsigned long end_pfn)
+{
+	unsigned long deadline = jiffies + msecs_to_jiffies(WAIT_HOME_MS);
+	struct page_hinting_device *dev;
+
+	while (page_hinting_range_in_flight(pz, start_pfn, end_pfn)) {
+		dev = srcu_dereference(page_hinting_dev, &page_hinting_srcu);
+		if (dev)
+			page_hinting_harvest(dev);
+		retry_all_references();
+		if (!page_hinting_range_in_flight(pz, start_pfn, end_pfn))
+			break;
+		if (time_after(jiffies, deadline))
+			return false;
+		fsleep(USEC_PER_MSEC);
+	}
+	return true;
+}
+
+/* See page_hinting_drain_range(). */
+void __page_hinting_drain_range(unsigned long start_pfn, unsigned long end_pfn)
+{
+	struct zone *zone = page_zone(pfn_to_page(start_pfn));
+	int idx = srcu_read_lock(&page_hinting_srcu);
+	struct page_hinting_zone *pz = READ_ONCE(zone->hinting);
+
+	might_sleep();
+	if (pz) {
+		/* Pairs with page_hinting_may_pull(). */
+		WRITE_ONCE(pz->quiet_until, jiffies +
+			   msecs_to_jiffies(PAGE_HINTING_HOLD_MS));
+		wait_home(pz, start_pfn, end_pfn);
+	}
+	srcu_read_unlock(&page_hinting_srcu, idx);
+}
+
+/*
+ * Bring home what is in flight, and report just that: reporting what is not
+ * free yet would have the allocator try again and again while the host is
+ * silent. Such a host is waited for once, not in every call.
+ */
+static int oom_callback(struct notifier_block *nb, unsigned long unused,
+			void *data)
+{
+	static unsigned long silent_since_pages = ULONG_MAX;
+	unsigned long before = atomic_long_read(&home_pages);
+	unsigned long until = jiffies +
+			      msecs_to_jiffies(PAGE_HINTING_BACK_OFF_MS);
+	unsigned long *freed_pages = data;
+	struct page_hinting_zone *pz;
+	bool home = true;
+	int idx;
+
+	if (!page_hinting_window_in_use() || silent_since_pages == before)
+		return NOTIFY_OK;
+
+	idx = srcu_read_lock(&page_hinting_srcu);
+	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
+				 srcu_read_lock_held(&page_hinting_srcu)) {
+		WRITE_ONCE(pz->quiet_until, until);
+		/* One silent host is enough to wait for. */
+		home = home && wait_home(pz, 0, ULONG_MAX);
+	}
+	srcu_read_unlock(&page_hinting_srcu, idx);
+
+	*freed_pages += atomic_long_read(&home_pages) - before;
+	silent_since_pages = home ? ULONG_MAX : atomic_long_read(&home_pages);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block oom_nb = {
+	.notifier_call = oom_callback,
+};
+
+/* Before devices are shut down, and before a new kernel uses the memory. */
+static int reboot_callback(struct notifier_block *nb, unsigned long action,
+			   void *data)
+{
+	guard(mutex)(&page_hinting_mutex);
+	if (registered)
+		quiesce(PAGE_HINTING_SHUTDOWN);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block reboot_nb = {
+	.notifier_call = reboot_callback,
+};
+
+static int __init page_hinting_init(void)
+{
+	int err;
+
+	page_hinting_min_order = pageblock_order;
+	init_fault_injection();
+	init_debug();
+	err = page_hinting_sysfs_init();
+	if (!err)
+		err = page_hinting_zones_init();
+	if (!err)
+		err = register_oom_notifier(&oom_nb);
+	if (!err)
+		err = register_reboot_notifier(&reboot_nb);
+	if (err) {
+		pr_err("not available: error %d at boot\n", err);
+		allowed = false;
+	}
+	return err;
+}
+subsys_initcall(page_hinting_init);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Free page hinting: what the buddy allocator calls.
+ *
+ * These are on the allocator's hot paths, under zone->lock. With no device
+ * each is a static branch that is off; do not add anything before it. With
+ * one, blocks below PAGE_HINTING_COUNT_ORDER cost one comparison.
+ */
+#ifndef _MM_PAGE_HINTING_HOOKS_H
+#define _MM_PAGE_HINTING_HOOKS_H
+
+#include <linux/mmzone.h>
+#include <linux/page-flags.h>
+#include <linux/page_hinting.h>
+
+struct zonelist;
+
+/*
+ * Smaller blocks are neither counted nor hinted: below it the allocator's
+ * own costs say that an order is cheap, and there are many of them.
+ */
+#define PAGE_HINTING_COUNT_ORDER	PAGE_ALLOC_COSTLY_ORDER
+
+#ifdef CONFIG_PAGE_HINTING
+extern unsigned int page_hinting_granule_order;
+
+void __page_hinting_added(struct page *page, struct zone *zone,
+			  unsigned int order, int migratetype);
+void __page_hinting_removed(struct page *page, struct zone *zone,
+			    unsigned int order, int migratetype);
+void __page_hinting_moved(struct page *page, struct zone *zone,
+			  unsigned int order, int old_mt, int new_mt);
+void __page_hinting_back_off(struct zonelist *zonelist, int highest_zoneidx);
+void page_hinting_mark(struct page *page, int migratetype);
+
+/* Provided by the allocator. */
+void page_hinting_take(struct zone *zone, struct page *page, int low, int high,
+		       int migratetype);
+void page_hinting_give(struct zone *zone, struct page *page, int order,
+		       bool hinted);
+
+/* Are the hooks on? */
+static __always_inline bool page_hinting_active(void)
+{
+	return static_branch_unlikely(&page_hinting_key);
+}
+
+/* Is this free block hinted? To be asked before it leaves its list. */
+static __always_inline bool page_hinting_is_marked(struct page *page)
+{
+	return page_hinting_active() && PageBuddyOffline(page);
+}
+
+/* A block was put on a free list, its type and order already set. */
+static __always_inline void page_hinting_added(struct page *page,
+					       struct zone *zone,
+					       unsigned int order,
+					       int migratetype)
+{
+	if (page_hinting_active() && order >= PAGE_HINTING_COUNT_ORDER)
+		__page_hinting_added(page, zone, order, migratetype);
+}
+
+/* A block is about to leave its free list, and to lose its mark. */
+static __always_inline void page_hinting_removed(struct page *page,
+						 struct zone *zone,
+						 unsigned int order,
+						 int migratetype)
+{
+	if (page_hinting_active() && order >= PAGE_HINTING_COUNT_ORDER)
+		__page_hinting_removed(page, zone, order, migratetype);
+}
+
+/* A block was moved to the free list of another migratetype. */
+static __always_inline void page_hinting_moved(struct page *page,
+					       struct zone *zone,
+					       unsigned int order,
+					       int old_mt, int new_mt)
+{
+	if (page_hinting_active() && order >= PAGE_HINTING_COUNT_ORDER)
+		__page_hinting_moved(page, zone, order, old_mt, new_mt);
+}
+
+/*
+ * A free block was split off a larger one: it stays hinted if that was
+ * hinted and it is at least a granule, for the host gives a whole granule
+ * back at the first touch. Returns whether it belongs to the list's tail.
+ */
+static __always_inline bool page_hinting_keep(struct page *page,
+					      unsigned int order, bool hinted)
+{
+	if (!page_hinting_active() || !hinted ||
+	    order < page_hinting_granule_order)
+		return false;
+	page_hinting_mark(page, MIGRATE_MOVABLE);
+	return true;
+}
+
+/* An allocation took the slow path: leave its zones alone for a while. */
+static __always_inline void page_hinting_back_off(struct zonelist *zonelist,
+						  int highest_zoneidx)
+{
+	if (page_hinting_active())
+		__page_hinting_back_off(zonelist, highest_zoneidx);
+}
+#else
+static inline bool page_hinting_active(void)
+{
+	return false;
+}
+
+static inline bool page_hinting_is_marked(struct page *page)
+{
+	return false;
+}
+
+static inline void page_hinting_mark(struct page *page, int migratetype)
+{
+}
+
+static inline void page_hinting_added(struct page *page, struct zone *zone,
+				      unsigned int order, int migratetype)
+{
+}
+
+static inline void page_hinting_removed(struct page *page, struct zone *zone,
+					unsigned int order, int migratetype)
+{
+}
+
+static inline void page_hinting_moved(struct page *page, struct zone *zone,
+				      unsigned int order, int old_mt,
+				      int new_mt)
+{
+}
+
+static inline bool page_hinting_keep(struct page *page, unsigned int order,
+				     bool hinted)
+{
+	return false;
+}
+
+static inline void page_hinting_back_off(struct zonelist *zonelist,
+					 int highest_zoneidx)
+{
+}
+#endif /* CONFIG_PAGE_HINTING */
+#endif /* _MM_PAGE_HINTING_HOOKS_H */

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Free page hinting: private types and functions.
+ *
+ * Lock order, outermost first:
+ *
+ *	page_hinting_mutex	what is registered and enabled, and the knobs
+ *	page_hinting_srcu	readers use the device and the list of zones
+ *	zone->lock		a zone's blocks, counts and lists
+ *	page_hinting_window.lock  the window; a leaf
+ *
+ * The mutex is never taken from a memory hotplug notifier: its holders switch
+ * a static key, for which they take the CPU hotplug lock, and that the caller
+ * of the notifier holds. A provider's own lock nests inside SRCU only.
+ */
+#ifndef _MM_PAGE_HINTING_INTERNAL_H
+#define _MM_PAGE_HINTING_INTERNAL_H
+
+#include <linux/irq_work.h>
+#include <linux/kobject.h>
+#include <linux/list.h>
+#include <linux/mmzone.h>
+#include <linux/mutex.h>
+#include <linux/page_hinting.h>
+#include <linux/spinlock.h>
+#include <linux/srcu.h>
+#include <linux/wait.h>
+
+#include "hooks.h"
+#include "policy.h"
+
+/* Blocks handled between two looks at whether to stop, and per kick. */
+#define PAGE_HINTING_BATCH_BLOCKS	16
+/* Memory per kick: on some hosts the work is done inside it. */
+#define PAGE_HINTING_BATCH_BYTES	(16UL << 20)
+/* A zone has at most this share of its memory in flight. */
+#define PAGE_HINTING_ZONE_SHARE		16
+/* After a sign of pressure a zone is left alone for this long. */
+#define PAGE_HINTING_BACK_OFF_MS	1000
+/* The same after somebody asked for a range of it. */
+#define PAGE_HINTING_HOLD_MS		250
+/* A host that acknowledges nothing for this long is not waited for. */
+#define PAGE_HINTING_SILENCE_MS		1000
+/* Try this often to take back a block that somebody holds a reference to. */
+#define PAGE_HINTING_RETRY_MS		10
+
+/**
+ * enum page_hinting_state - what hinting as a whole is doing
+ * @PAGE_HINTING_NO_DEVICE: nothing is registered; hooks off
+ * @PAGE_HINTING_DISABLED: registered, but switched off in sysfs; hooks off
+ * @PAGE_HINTING_RUNNING: hooks on, zones' threads pull blocks
+ * @PAGE_HINTING_SUSPENDED: the device is down for suspend or reset; hooks on,
+ *	nothing is pulled or submitted, marks may stand
+ * @PAGE_HINTING_SHUTDOWN: the system goes down; as suspended, for good
+ */
+enum page_hinting_state {
+	PAGE_HINTING_NO_DEVICE,
+	PAGE_HINTING_DISABLED,
+	PAGE_HINTING_RUNNING,
+	PAGE_HINTING_SUSPENDED,
+	PAGE_HINTING_SHUTDOWN,
+};
+
+/* Why a zone's thread was woken: bits of &page_hinting_zone.events. */
+enum page_hinting_event {
+	PAGE_HINTING_EV_FREED,		/* unhinted memory, and no timer */
+	PAGE_HINTING_EV_HARVEST,	/* the host has acknowledged blocks */
+	PAGE_HINTING_EV_WINDOW,		/* a part of the window is free again */
+	PAGE_HINTING_EV_CHANGED,	/* state or knobs are others */
+};
+
+/**
+ * struct page_hinting_zone - hinting of one zone
+ * @zone: the zone
+ * @node: in page_hinting_zones, under the mutex, read under SRCU or RCU
+ * @kobj: the zone's directory in sysfs
+ * @task: the zone's thread
+ * @wait: where it sleeps
+ * @events: why it is to wake up
+ * @wake_work: wakes it from under the zone lock
+ * @nr_unhinted: unhinted blocks per free list; 0 below the lowest order
+ *	counted. Under zone->lock, as all up to @retry.
+ * @unhinted_pages: free, eligible and not hinted, at or above the minimum
+ *	order
+ * @low_pages: the least of @unhinted_pages since the last sample
+ * @hinted_pages: free and marked
+ * @in_flight_pages: on @in_flight and @retry
+ * @acknowledged_pages: acknowledged ever; wraps
+ * @counted_pfn: blocks below it are counted; 0 is none and hooks off,
+ *	ULONG_MAX is all of them
+ * @min_order: the minimum order that @unhinted_pages goes by
+ * @armed: the thread sleeps without a timer and wants to hear of a free
+ * @in_flight: blocks that the host has
+ * @retry: acknowledged blocks that somebody holds a reference to
+ * @reserved_pages: part of the window that is in use, under its lock
+ * @wants_window: the thread found no room in it, under its lock
+ * @policy: only used by the thread
+ * @pcp_drained: no free came since per-CPU lists were drained; the thread's
+ * @quiet_until: jiffies; nothing is pulled before. Lockless.
+ */
+struct page_hinting_zone {
+	struct zone *zone;
+	struct list_head node;
+	struct kobject kobj;
+	struct task_struct *task;
+	wait_queue_head_t wait;
+	unsigned long events;
+	struct irq_work wake_work;
+
+	unsigned long nr_unhinted[NR_PAGE_ORDERS][MIGRATE_TYPES];
+	unsigned long unhinted_pages;
+	unsigned long low_pages;
+	unsigned long hinted_pages;
+	unsigned long in_flight_pages;
+	unsigned long acknowledged_pages;
+	unsigned long counted_pfn;
+	unsigned int min_order;
+	bool armed;
+	struct list_head in_flight;
+	struct list_head retry;
+
+	unsigned long reserved_pages;
+	bool wants_window;
+
+	struct page_hinting_policy policy;
+	bool pcp_drained;
+
+	unsigned long quiet_until;
+};
+
+/**
+ * struct page_hinting_batch - blocks on their way between lists and host
+ * @nr: how many
+ * @pages: their head pages
+ */
+struct page_hinting_batch {
+	unsigned int nr;
+	struct page *pages[PAGE_HINTING_BATCH_BLOCKS];
+};
+
+extern struct mutex page_hinting_mutex;
+extern struct srcu_struct page_hinting_srcu;
+extern struct list_head page_hinting_zones;
+extern struct page_hinting_device __rcu *page_hinting_dev;
+extern unsigned int page_hinting_min_order;
+extern unsigned int page_hinting_settle_ms;
+
+/* block.c: what happens to a block, under the lock of its zone */
+unsigned int page_hinting_pull(struct page_hinting_zone *pz,
+			       unsigned long limit_pages, unsigned int limit_nr,
+			       struct page_hinting_batch *batch);
+bool page_hinting_acknowledged(struct page *page,
+			       unsigned long *home_pages);
+unsigned long page_hinting_not_acknowledged(struct page *page);
+unsigned long page_hinting_retry(struct page_hinting_zone *pz);
+unsigned long page_hinting_lose(struct page_hinting_zone *pz);
+bool page_hinting_range_in_flight(struct page_hinting_zone *pz,
+				  unsigned long start_pfn,
+				  unsigned long end_pfn);
+void page_hinting_count_start(struct page_hinting_zone *pz);
+void page_hinting_count_stop(struct page_hinting_zone *pz);
+bool page_hinting_count_chunk(struct page_hinting_zone *pz);
+void page_hinting_set_min_order(struct page_hinting_zone *pz,
+				unsigned int min_order);
+bool page_hinting_try_arm(struct page_hinting_zone *pz);
+
+/* window.c */
+void page_hinting_window_set(unsigned long bytes);
+unsigned long page_hinting_window_bytes(void);
+unsigned long page_hinting_window_in_use(void);
+unsigned long page_hinting_window_reserve(struct page_hinting_zone *pz,
+					  unsigned int capacity,
+					  unsigned long want_pages,
+					  unsigned int *nr_blocks);
+void page_hinting_window_release(struct page_hinting_zone *pz,
+				 unsigned long pages, unsigned int nr_blocks);
+void page_hinting_window_new_ring(void);
+
+/* zone.c: one thread per zone */
+void page_hinting_wake(struct page_hinting_zone *pz,
+		       enum page_hinting_event event);
+void page_hinting_wake_all(enum page_hinting_event event);
+void page_hinting_zones_update(void);
+void page_hinting_zones_destroy(void);
+void page_hinting_give_up(struct page_hinting_zone *pz);
+int page_hinting_zones_init(void);
+
+/* core.c */
+enum page_hinting_state page_hinting_get_state(void);
+unsigned int page_hinting_harvest(struct page_hinting_device *dev);
+void page_hinting_submit(struct page_hinting_device *dev,
+			 struct page_hinting_batch *batch);
+void page_hinting_brought_home(struct page_hinting_zone *pz,
+			       unsigned long pages, unsigned int nr_blocks);
+bool page_hinting_arm(struct page_hinting_device *dev);
+bool page_hinting_host_is_gone(void);
+bool page_hinting_enabled(void);
+void page_hinting_enable(bool enable);
+void page_hinting_set_order(unsigned int min_order, bool by_user);
+
+/* sysfs.c */
+int page_hinting_sysfs_init(void);
+int page_hinting_sysfs_add(struct page_hinting_zone *pz);
+void page_hinting_sysfs_remove(struct page_hinting_zone *pz);
+
+/* The zone lock, as hinting takes it: with its longest hold on record. */
+#ifdef CONFIG_PAGE_HINTING_DEBUG
+void page_hinting_hold_start(void);
+void page_hinting_hold_end(void);
+#else
+static inline void page_hinting_hold_start(void)
+{
+}
+
+static inline void page_hinting_hold_end(void)
+{
+}
+#endif
+
+static inline unsigned long page_hinting_lock(struct zone *zone)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&zone->lock, flags);
+	page_hinting_hold_start();
+	return flags;
+}
+
+static inline void page_hinting_unlock(struct zone *zone, unsigned long flags)
+{
+	page_hinting_hold_end();
+	spin_unlock_irqrestore(&zone->lock, flags);
+}
+
+static inline bool page_hinting_may_pull(struct page_hinting_zone *pz)
+{
+	return page_hinting_get_state() == PAGE_HINTING_RUNNING &&
+	       !page_hinting_host_is_gone() &&
+	       !time_before(jiffies, READ_ONCE(pz->quiet_until));
+}
+
+#endif /* _MM_PAGE_HINTING_INTERNAL_H */

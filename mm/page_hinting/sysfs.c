@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Free page hinting: /sys/kernel/mm/page_hinting/.
+ *
+ * See Documentation/ABI/testing/sysfs-kernel-mm-page-hinting.
+ */
+#include <linux/kstrtox.h>
+#include <linux/mm.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/sysfs.h>
+
+#include "internal.h"
+
+#define SETTLE_MIN_MS		10
+#define SETTLE_MAX_MS		(60 * 60 * 1000)
+#define WINDOW_MAX_BYTES	SZ_1G
+
+static struct kobject *page_hinting_kobj;
+
+static ssize_t enabled_show(struct kobject *kobj, struct kobj_attribute *attr,
+			    char *buf)
+{
+	return sysfs_emit(buf, "%d\n", page_hinting_enabled());
+}
+
+static ssize_t enabled_store(struct kobject *kobj, struct kobj_attribute *attr,
+			     const char *buf, size_t count)
+{
+	unsigned int value;
+	int err;
+
+	err = kstrtouint(buf, 10, &value);
+	if (err)
+		return err;
+	if (value > 1)
+		return -EINVAL;
+
+	guard(mutex)(&page_hinting_mutex);
+	page_hinting_enable(value);
+	return count;
+}
+
+static struct kobj_attribute enabled_attr = __ATTR_RW(enabled);
+
+static ssize_t min_order_show(struct kobject *kobj,
+			      struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(page_hinting_min_order));
+}
+
+static ssize_t min_order_store(struct kobject *kobj,
+			       struct kobj_attribute *attr, const char *buf,
+			       size_t count)
+{
+	unsigned int value;
+	int err;
+
+	err = kstrtouint(buf, 10, &value);
+	if (err)
+		return err;
+	if (value < PAGE_HINTING_COUNT_ORDER || value > MAX_PAGE_ORDER)
+		return -ERANGE;
+
+	guard(mutex)(&page_hinting_mutex);
+	/* At least one block has to fit into the window. */
+	if (PAGE_SIZE << value > page_hinting_window_bytes())
+		return -ERANGE;
+	page_hinting_set_order(value, true);
+	return count;
+}
+
+static struct kobj_attribute min_order_attr = __ATTR_RW(min_order);
+
+static ssize_t window_bytes_show(struct kobject *kobj,
+				 struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%lu\n", page_hinting_window_bytes());
+}
+
+static ssize_t window_bytes_store(struct kobject *kobj,
+				  struct kobj_attribute *attr, const char *buf,
+				  size_t count)
+{
+	unsigned long value;
+	int err;
+
+	err = kstrtoul(buf, 10, &value);
+	if (err)
+		return err;
+
+	guard(mutex)(&page_hinting_mutex);
+	if (value < PAGE_SIZE << page_hinting_min_order ||
+	    value > WINDOW_MAX_BYTES)
+		return -ERANGE;
+	if (!PAGE_ALIGNED(value))
+		return -EINVAL;
+	page_hinting_window_set(value);
+	page_hinting_wake_all(PAGE_HINTING_EV_WINDOW);
+	return count;
+}
+
+static struct kobj_attribute window_bytes_attr = __ATTR_RW(window_bytes);
+
+static ssize_t settle_ms_show(struct kobject *kobj,
+			      struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(page_hinting_settle_ms));
+}
+
+static ssize_t settle_ms_store(struct kobject *kobj,
+			       struct kobj_attribute *attr, const char *buf,
+			       size_t count)
+{
+	unsigned int value;
+	int err;
+
+	err = kstrtouint(buf, 10, &value);
+	if (err)
+		return err;
+	if (value < SETTLE_MIN_MS || value > SETTLE_MAX_MS)
+		return -ERANGE;
+
+	guard(mutex)(&page_hinting_mutex);
+	WRITE_ONCE(page_hinting_settle_ms, value);
+	page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
+	return count;
+}
+
+static struct kobj_attribute settle_ms_attr = __ATTR_RW(settle_ms);
+
+static struct attribute *page_hinting_attrs[] = {
+	&enabled_attr.attr,
+	&min_order_attr.attr,
+	&window_bytes_attr.attr,
+	&settle_ms_attr.attr,
+	NULL,
+};
+
+static const struct attribute_group page_hinting_group = {
+	.attrs = page_hinting_attrs,
+};
+
+/* One of a zone's numbers, in bytes, as of one moment. */
+static ssize_t emit_pages(struct page_hinting_zone *pz, char *buf,
+			  const unsigned long *pages)
+{
+	unsigned long flags = page_hinting_lock(pz->zone);
+	u64 bytes = (u64)*pages << PAGE_SHIFT;
+
+	page_hinting_unlock(pz->zone, flags);
+	return sysfs_emit(buf, "%llu\n", bytes);
+}
+
+#define ZONE_BYTES_ATTR(_name)						\
+static ssize_t _name##_bytes_show(struct kobject *kobj,			\
+				  struct kobj_attribute *attr,		\
+				  char *buf)				\
+{									\
+	struct page_hinting_zone *pz;					\
+									\
+	pz = container_of(kobj, struct page_hinting_zone, kobj);	\
+	return emit_pages(pz, buf, &pz->_name##_pages);			\
+}									\
+static struct kobj_attribute _name##_bytes_attr = __ATTR_RO(_name##_bytes)
+
+ZONE_BYTES_ATTR(hinted);
+ZONE_BYTES_ATTR(unhinted);
+ZONE_BYTES_ATTR(in_flight);
+ZONE_BYTES_ATTR(acknowledged);
+
+static struct attribute *zone_attrs[] = {
+	&hinted_bytes_attr.attr,
+	&unhinted_bytes_attr.attr,
+	&in_flight_bytes_attr.attr,
+	&acknowledged_bytes_attr.attr,
+	NULL,
+};
+ATTRIBUTE_GROUPS(zone);
+
+static void release_zone(struct kobject *kobj)
+{
+	kfree(container_of(kobj, struct page_hinting_zone, kobj));
+}
+
+static const struct kobj_type zone_ktype = {
+	.release = release_zone,
+	.sysfs_ops = &kobj_sysfs_ops,
+	.default_groups = zone_groups,
+};
+
+/**
+ * page_hinting_sysfs_add - show a zone
+ * @pz: the zone; it is freed by page_hinting_sysfs_remove(), and on error
+ *
+ * Return: 0 or an errno.
+ */
+int page_hinting_sysfs_add(struct page_hinting_zone *pz)
+{
+	int err;
+
+	err = kobject_init_and_add(&pz->kobj, &zone_ktype, page_hinting_kobj,
+				   "node%d-%s", zone_to_nid(pz->zone),
+				   pz->zone->name);
+	if (err)
+		kobject_put(&pz->kobj);
+	return err;
+}
+
+/**
+ * page_hinting_sysfs_remove - do not show a zone any more, and free it
+ * @pz: the zone
+ */
+void page_hinting_sysfs_remove(struct page_hinting_zone *pz)
+{
+	kobject_put(&pz->kobj);
+}
+
+/**
+ * page_hinting_sysfs_init - create the directory
+ *
+ * Return: 0 or an errno.
+ */
+int __init page_hinting_sysfs_init(void)
+{
+	int err;
+
+	page_hinting_kobj = kobject_create_and_add("page_hinting", mm_kobj);
+	if (!page_hinting_kobj)
+		return -ENOMEM;
+	err = sysfs_create_group(page_hinting_kobj, &page_hinting_group);
+	if (err)
+		kobject_put(page_hinting_kobj);
+	return err;
+}

@@ -1,0 +1,588 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of free page hinting: what happens to blocks, with the real
+ * allocator and a host that the tests play.
+ */
+#include <kunit/test.h>
+#include <linux/delay.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/random.h>
+#include <linux/sizes.h>
+
+#include "../../internal.h"
+#include "../internal.h"
+
+#define RING		32
+#define PATIENCE_MS	5000
+#define TEST_SETTLE_MS	40
+
+/**
+ * struct host - a host that does what a test says
+ * @dev: what it looks like to the guest
+ * @lock: protects the rest
+ * @ring: blocks that it has
+ * @used: blocks that it is done with, and that were not harvested
+ * @nr_ring: how many it has
+ * @nr_used: how many it is done with
+ * @silent: it keeps what it gets
+ * @most_pages: the most it had at a time
+ * @seen_pages: all that it ever got
+ */
+struct host {
+	struct page_hinting_device dev;
+	spinlock_t lock;
+	struct page *ring[RING];
+	struct page *used[2 * RING];
+	unsigned int nr_ring;
+	unsigned int nr_used;
+	bool silent;
+	unsigned long most_pages;
+	unsigned long seen_pages;
+};
+
+static struct host *to_host(struct page_hinting_device *dev)
+{
+	return container_of(dev, struct host, dev);
+}
+
+static int host_submit(struct page_hinting_device *dev, struct page *page,
+		       unsigned int order)
+{
+	struct host *host = to_host(dev);
+	unsigned long in_use = page_hinting_window_in_use();
+	int err = -ENOSPC;
+
+	spin_lock(&host->lock);
+	if (host->nr_ring < dev->capacity) {
+		host->ring[host->nr_ring++] = page;
+		host->most_pages = max(host->most_pages, in_use);
+		host->seen_pages += 1UL << order;
+		err = 0;
+	}
+	spin_unlock(&host->lock);
+	return err;
+}
+
+/* Be done with a block, which need not be the oldest one. */
+static void host_use(struct host *host, unsigned int index)
+{
+	host->used[host->nr_used++] = host->ring[index];
+	host->ring[index] = host->ring[--host->nr_ring];
+}
+
+static void host_use_all(struct host *host)
+{
+	spin_lock(&host->lock);
+	while (host->nr_ring && host->nr_used < ARRAY_SIZE(host->used))
+		host_use(host, host->nr_ring / 2);
+	spin_unlock(&host->lock);
+	page_hinting_notify(&host->dev);
+}
+
+static void host_kick(struct page_hinting_device *dev)
+{
+	if (!READ_ONCE(to_host(dev)->silent))
+		host_use_all(to_host(dev));
+}
+
+static int host_harvest(struct page_hinting_device *dev,
+			struct page_hinting_used *used, unsigned int max)
+{
+	struct host *host = to_host(dev);
+	unsigned int nr = 0;
+
+	spin_lock(&host->lock);
+	while (nr < max && host->nr_used)
+		used[nr++].page = host->used[--host->nr_used];
+	spin_unlock(&host->lock);
+	return nr;
+}
+
+static bool host_arm(struct page_hinting_device *dev)
+{
+	return !READ_ONCE(to_host(dev)->nr_used);
+}
+
+static const struct page_hinting_ops host_ops = {
+	.submit = host_submit,
+	.kick = host_kick,
+	.harvest = host_harvest,
+	.arm = host_arm,
+};
+
+static struct page_hinting_zone *first_zone(void)
+{
+	return list_first_entry(&page_hinting_zones, struct page_hinting_zone,
+				node);
+}
+
+static unsigned long pages_of(unsigned long *counter)
+{
+	unsigned long flags = page_hinting_lock(first_zone()->zone);
+	unsigned long pages = *counter;
+
+	page_hinting_unlock(first_zone()->zone, flags);
+	return pages;
+}
+
+/* Wait until @cond, or for so long that it will never be. */
+#define wait_for(cond)							\
+({									\
+	unsigned int waited_ms = 0;					\
+									\
+	while (!(cond) && waited_ms++ < PATIENCE_MS)			\
+		fsleep(USEC_PER_MSEC);					\
+	cond;								\
+})
+
+static bool all_hinted(void)
+{
+	return !pages_of(&first_zone()->unhinted_pages) &&
+	       !page_hinting_window_in_use() &&
+	       pages_of(&first_zone()->hinted_pages);
+}
+
+/* Take the reset that a driver would do. */
+static void host_reset(struct host *host, bool give_back)
+{
+	while (give_back && host->nr_ring)
+		page_hinting_abort(&host->dev, host->ring[--host->nr_ring]);
+	while (give_back && host->nr_used)
+		page_hinting_abort(&host->dev, host->used[--host->nr_used]);
+	page_hinting_reset_done(&host->dev);
+}
+
+static void set_knobs(unsigned int settle_ms, unsigned long window_bytes,
+		      unsigned int min_order)
+{
+	mutex_lock(&page_hinting_mutex);
+	WRITE_ONCE(page_hinting_settle_ms, settle_ms);
+	page_hinting_window_set(window_bytes);
+	page_hinting_set_order(min_order, false);
+	mutex_unlock(&page_hinting_mutex);
+}
+
+static int host_init(struct kunit *test)
+{
+	struct host *host;
+	int err;
+
+	host = kunit_kzalloc(test, sizeof(*host), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, host);
+	spin_lock_init(&host->lock);
+	host->dev.ops = &host_ops;
+	host->dev.capacity = RING;
+	test->priv = host;
+
+	set_knobs(TEST_SETTLE_MS, SZ_64M, pageblock_order);
+	err = page_hinting_register(&host->dev);
+	if (err == -EBUSY)
+		kunit_skip(test, "a real host is in use");
+	KUNIT_ASSERT_EQ(test, err, 0);
+	KUNIT_ASSERT_FALSE(test, list_empty(&page_hinting_zones));
+	return 0;
+}
+
+static void host_exit(struct kunit *test)
+{
+	struct host *host = test->priv;
+
+	if (!host)
+		return;
+	WRITE_ONCE(host->silent, false);
+	host_use_all(host);
+	page_hinting_unregister(&host->dev);
+	host_reset(host, true);
+	set_knobs(1000, SZ_64M, pageblock_order);
+}
+
+/* What the counts say and what a walk of the lists finds (invariant 5). */
+static void expect_counts(struct kunit *test)
+{
+	struct page_hinting_zone *pz = first_zone();
+	unsigned long flags, hinted = 0, wrong = 0;
+	unsigned int order;
+	struct page *page;
+	int mt;
+
+	flags = page_hinting_lock(pz->zone);
+	for (order = 0; order < NR_PAGE_ORDERS; order++) {
+		for (mt = 0; mt < MIGRATE_TYPES; mt++) {
+			struct list_head *list =
+				&pz->zone->free_area[order].free_list[mt];
+			unsigned long unhinted = 0;
+
+			list_for_each_entry(page, list, buddy_list) {
+				if (PageBuddyOffline(page))
+					hinted += 1UL << order;
+				else
+					unhinted++;
+			}
+			if (order >= PAGE_HINTING_COUNT_ORDER &&
+			    unhinted != pz->nr_unhinted[order][mt])
+				wrong++;
+		}
+	}
+	if (hinted != pz->hinted_pages)
+		wrong++;
+	page_hinting_unlock(pz->zone, flags);
+	KUNIT_EXPECT_EQ(test, wrong, 0UL);
+}
+
+static void idle_memory_is_hinted(struct kunit *test)
+{
+	struct host *host = test->priv;
+
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	expect_counts(test);
+	KUNIT_EXPECT_EQ(test, pages_of(&first_zone()->acknowledged_pages),
+			host->seen_pages);
+}
+
+/* No more than the window in flight, and none of it is handed out. */
+static void window_bounds_what_is_in_flight(struct kunit *test)
+{
+	unsigned long window = max(SZ_8M, PAGE_SIZE << pageblock_order);
+	struct host *host = test->priv;
+	struct page *page, *next;
+	unsigned int stolen = 0;
+	LIST_HEAD(pages);
+	int i;
+
+	WRITE_ONCE(host->silent, true);
+	wait_for(all_hinted());
+	set_knobs(TEST_SETTLE_MS, window, pageblock_order);
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_enable(false);
+	mutex_unlock(&page_hinting_mutex);
+	host_use_all(host);
+	wait_for(!page_hinting_window_in_use());
+	host->most_pages = 0;
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_enable(true);
+	mutex_unlock(&page_hinting_mutex);
+
+	KUNIT_ASSERT_TRUE(test, wait_for(page_hinting_window_in_use()));
+	fsleep(5 * TEST_SETTLE_MS * USEC_PER_MSEC);
+	KUNIT_EXPECT_GT(test, host->most_pages, 0UL);
+	KUNIT_EXPECT_LE(test, host->most_pages, window >> PAGE_SHIFT);
+
+	/* Take most of what is free: none of it may be with the host. */
+	for (i = 0; i < 64; i++) {
+		page = alloc_pages(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN,
+				   pageblock_order);
+		if (!page)
+			break;
+		list_add(&page->lru, &pages);
+	}
+	KUNIT_EXPECT_GT(test, i, 0);
+	spin_lock(&host->lock);
+	for (i = 0; i < host->nr_ring; i++) {
+		if (!PageOffline(host->ring[i]) ||
+		    page_count(host->ring[i]) != 1)
+			stolen++;
+		list_for_each_entry(page, &pages, lru)
+			if (page == host->ring[i])
+				stolen++;
+	}
+	spin_unlock(&host->lock);
+	KUNIT_EXPECT_EQ(test, stolen, 0U);
+	list_for_each_entry_safe(page, next, &pages, lru)
+		__free_pages(page, pageblock_order);
+}
+
+static struct page *wait_for_block(struct kunit *test)
+{
+	struct host *host = test->priv;
+
+	WRITE_ONCE(host->silent, true);
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_enable(false);
+	page_hinting_enable(true);
+	mutex_unlock(&page_hinting_mutex);
+	KUNIT_ASSERT_TRUE(test, wait_for(READ_ONCE(host->nr_ring)));
+	return host->ring[0];
+}
+
+/* Whoever holds a reference across an acknowledgement keeps the block. */
+static void held_reference(struct kunit *test)
+{
+	struct page *page = wait_for_block(test);
+	struct host *host = test->priv;
+
+	KUNIT_EXPECT_TRUE(test, PageOffline(page));
+	KUNIT_EXPECT_FALSE(test, PageBuddy(page));
+	KUNIT_ASSERT_TRUE(test, get_page_unless_zero(page));
+
+	WRITE_ONCE(host->silent, false);
+	host_use_all(host);
+	fsleep(5 * TEST_SETTLE_MS * USEC_PER_MSEC);
+	KUNIT_EXPECT_TRUE(test, PageOffline(page));
+	KUNIT_EXPECT_EQ(test, page_count(page), 2);
+	KUNIT_EXPECT_GE(test, page_hinting_window_in_use(),
+			1UL << pageblock_order);
+
+	put_page(page);
+	KUNIT_EXPECT_TRUE(test, wait_for(!PageOffline(page)));
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+	expect_counts(test);
+}
+
+/* A host that answers twice, or for what it does not have. */
+static void wrong_acknowledgements(struct kunit *test)
+{
+	struct page *page = wait_for_block(test);
+	struct page *other = alloc_page(GFP_KERNEL);
+	struct host *host = test->priv;
+
+	KUNIT_ASSERT_NOT_NULL(test, other);
+	/* Stop what would pull the block again, and make it look right. */
+	mutex_lock(&page_hinting_mutex);
+	WRITE_ONCE(page_hinting_settle_ms, 60 * 1000);
+	page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
+	mutex_unlock(&page_hinting_mutex);
+	spin_lock(&host->lock);
+	host_use(host, 0);
+	host->used[host->nr_used++] = page;
+	host->used[host->nr_used++] = other;
+	spin_unlock(&host->lock);
+	page_hinting_notify(&host->dev);
+
+	KUNIT_EXPECT_TRUE(test, wait_for(!READ_ONCE(host->nr_used)));
+	WRITE_ONCE(host->silent, false);
+	host_use_all(host);
+	KUNIT_EXPECT_TRUE(test, wait_for(!page_hinting_window_in_use()));
+	KUNIT_EXPECT_EQ(test, page_count(other), 1);
+	expect_counts(test);
+	__free_page(other);
+}
+
+/* Split: a granule keeps the mark. Merge: with what is not hinted, it goes. */
+static void split_and_merge(struct kunit *test)
+{
+	unsigned int order = page_hinting_granule_order;
+	struct page *page, *buddy;
+	bool was_hinted, is_hinted;
+	unsigned long flags;
+
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	mutex_lock(&page_hinting_mutex);
+	WRITE_ONCE(page_hinting_settle_ms, 60 * 1000);
+	page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
+	mutex_unlock(&page_hinting_mutex);
+
+	page = alloc_pages(GFP_KERNEL, order);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_FALSE(test, PageBuddy(page));
+	expect_counts(test);
+	buddy = pfn_to_page(page_to_pfn(page) ^ (1UL << order));
+	flags = page_hinting_lock(page_zone(page));
+	was_hinted = order < MAX_PAGE_ORDER && PageBuddyOffline(buddy) &&
+		     buddy_order(buddy) == order;
+	page_hinting_unlock(page_zone(page), flags);
+	if (order < MAX_PAGE_ORDER)
+		KUNIT_EXPECT_TRUE(test, was_hinted);
+
+	__free_pages(page, order);
+	drain_all_pages(NULL);
+	flags = page_hinting_lock(page_zone(page));
+	is_hinted = PageBuddyOffline(page) || PageBuddyOffline(buddy);
+	page_hinting_unlock(page_zone(page), flags);
+	if (order < MAX_PAGE_ORDER)
+		KUNIT_EXPECT_FALSE(test, is_hinted);
+	expect_counts(test);
+}
+
+/* Many allocations and frees of all orders leave the counts right. */
+static void counts_survive_a_storm(struct kunit *test)
+{
+	struct { struct page *page; unsigned int order; } *slots;
+	const unsigned int nr_slots = 256;
+	unsigned int i, n;
+
+	slots = kunit_kcalloc(test, nr_slots, sizeof(*slots), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, slots);
+	for (n = 0; n < 20000; n++) {
+		i = get_random_u32_below(nr_slots);
+		if (slots[i].page) {
+			__free_pages(slots[i].page, slots[i].order);
+			slots[i].page = NULL;
+			continue;
+		}
+		slots[i].order = get_random_u32_below(pageblock_order + 1);
+		if (get_random_u32_below(4))
+			slots[i].order %= 5;
+		slots[i].page = alloc_pages((n & 1 ? GFP_KERNEL :
+					     GFP_HIGHUSER_MOVABLE) |
+					    __GFP_NORETRY | __GFP_NOWARN,
+					    slots[i].order);
+		if (n % 1000 == 0) {
+			expect_counts(test);
+			fsleep(TEST_SETTLE_MS * USEC_PER_MSEC);
+		}
+	}
+	for (i = 0; i < nr_slots; i++)
+		if (slots[i].page)
+			__free_pages(slots[i].page, slots[i].order);
+	expect_counts(test);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+	expect_counts(test);
+}
+
+static void disabled_means_no_marks(struct kunit *test)
+{
+	struct host *host = test->priv;
+	unsigned long seen_pages;
+
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_enable(false);
+	mutex_unlock(&page_hinting_mutex);
+	KUNIT_EXPECT_EQ(test, page_hinting_window_in_use(), 0UL);
+	KUNIT_EXPECT_EQ(test, pages_of(&first_zone()->hinted_pages), 0UL);
+	KUNIT_EXPECT_FALSE(test, static_key_enabled(&page_hinting_key));
+	seen_pages = host->seen_pages;
+	fsleep(3 * TEST_SETTLE_MS * USEC_PER_MSEC);
+	KUNIT_EXPECT_EQ(test, host->seen_pages, seen_pages);
+
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_enable(true);
+	mutex_unlock(&page_hinting_mutex);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+	expect_counts(test);
+}
+
+static void suspend_voids_marks(struct kunit *test)
+{
+	struct host *host = test->priv;
+	unsigned long seen_pages;
+
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	page_hinting_suspend(&host->dev);
+	KUNIT_EXPECT_EQ(test, page_hinting_window_in_use(), 0UL);
+	host_reset(host, true);
+	seen_pages = host->seen_pages;
+	page_hinting_resume(&host->dev);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+	KUNIT_EXPECT_GE(test, host->seen_pages - seen_pages,
+			pages_of(&first_zone()->hinted_pages));
+	expect_counts(test);
+}
+
+/* Lower orders are hinted when asked for, and the window still holds. */
+static void lower_orders(struct kunit *test)
+{
+	struct host *host = test->priv;
+
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	host->most_pages = 0;
+	set_knobs(TEST_SETTLE_MS, SZ_64M, PAGE_HINTING_COUNT_ORDER);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+	KUNIT_EXPECT_LE(test, host->most_pages, SZ_64M >> PAGE_SHIFT);
+	expect_counts(test);
+}
+
+/* A window smaller than the free blocks: they are split. */
+static void small_window_splits(struct kunit *test)
+{
+	struct host *host = test->priv;
+	unsigned int order = PAGE_HINTING_COUNT_ORDER;
+
+	page_hinting_unregister(&host->dev);
+	host_reset(host, true);
+	set_knobs(TEST_SETTLE_MS, PAGE_SIZE << (order + 2), order);
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_set_order(order, true);
+	mutex_unlock(&page_hinting_mutex);
+	host->most_pages = 0;
+	KUNIT_ASSERT_EQ(test, page_hinting_register(&host->dev), 0);
+	KUNIT_EXPECT_TRUE(test, wait_for(host->seen_pages > 100 << order));
+	KUNIT_EXPECT_LE(test, host->most_pages, 1UL << (order + 2));
+	KUNIT_EXPECT_GT(test, host->most_pages, 0UL);
+	expect_counts(test);
+}
+
+/* A silent host is not waited for, and its reset brings everything home. */
+static void silent_host(struct kunit *test)
+{
+	struct host *host = test->priv;
+	unsigned long begin;
+
+	wait_for_block(test);
+	fsleep(5 * TEST_SETTLE_MS * USEC_PER_MSEC);
+	begin = jiffies;
+	page_hinting_unregister(&host->dev);
+	KUNIT_EXPECT_LT(test, jiffies_to_msecs(jiffies - begin),
+			3U * PAGE_HINTING_SILENCE_MS);
+	KUNIT_EXPECT_GT(test, page_hinting_window_in_use(), 0UL);
+	KUNIT_EXPECT_TRUE(test, PageOffline(host->ring[0]));
+	host_reset(host, true);
+	KUNIT_EXPECT_EQ(test, page_hinting_window_in_use(), 0UL);
+	KUNIT_EXPECT_TRUE(test, list_empty(&page_hinting_zones));
+
+	/* And it can be bound again. */
+	host->silent = false;
+	KUNIT_ASSERT_EQ(test, page_hinting_register(&host->dev), 0);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+	expect_counts(test);
+}
+
+/* What is not given back even by a reset is lost, and nothing is stuck. */
+static void lost_blocks(struct kunit *test)
+{
+	struct host *host = test->priv;
+	struct page *page;
+
+	set_knobs(TEST_SETTLE_MS, PAGE_SIZE << pageblock_order,
+		  pageblock_order);
+	page = wait_for_block(test);
+	page_hinting_unregister(&host->dev);
+	host_reset(host, false);
+	KUNIT_EXPECT_EQ(test, page_hinting_window_in_use(), 0UL);
+	KUNIT_EXPECT_TRUE(test, PageOffline(page));
+	KUNIT_EXPECT_EQ(test, page_count(page), 1);
+	host->nr_ring = 0;
+
+	host->silent = false;
+	KUNIT_ASSERT_EQ(test, page_hinting_register(&host->dev), 0);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+}
+
+static void only_one_host(struct kunit *test)
+{
+	struct host *host = test->priv;
+	struct page_hinting_device other = { .ops = &host_ops };
+
+	KUNIT_EXPECT_EQ(test, page_hinting_register(&other), -EINVAL);
+	other.capacity = 1;
+	KUNIT_EXPECT_EQ(test, page_hinting_register(&other), -EBUSY);
+	page_hinting_unregister(&other);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+	KUNIT_EXPECT_NOT_NULL(test, host);
+}
+
+static struct kunit_case block_cases[] = {
+	KUNIT_CASE(idle_memory_is_hinted),
+	KUNIT_CASE(window_bounds_what_is_in_flight),
+	KUNIT_CASE(held_reference),
+	KUNIT_CASE(wrong_acknowledgements),
+	KUNIT_CASE(split_and_merge),
+	KUNIT_CASE_SLOW(counts_survive_a_storm),
+	KUNIT_CASE(disabled_means_no_marks),
+	KUNIT_CASE(suspend_voids_marks),
+	KUNIT_CASE_SLOW(lower_orders),
+	KUNIT_CASE(small_window_splits),
+	KUNIT_CASE_SLOW(silent_host),
+	KUNIT_CASE_SLOW(lost_blocks),
+	KUNIT_CASE(only_one_host),
+	{}
+};
+
+static struct kunit_suite block_suite = {
+	.name = "page_hinting_block",
+	.init = host_init,
+	.exit = host_exit,
+	.test_cases = block_cases,
+};
+kunit_test_suite(block_suite);

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Free page hinting: the window, which bounds what is in flight.
+ *
+ * It counts pages, over all zones, and the entries of the provider's ring. A
+ * zone's thread reserves a part before it pulls and releases what it did not
+ * use; whoever brings blocks home releases theirs, and wakes the threads that
+ * found no room.
+ */
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/sizes.h>
+
+#include "internal.h"
+
+/**
+ * struct window - what is in flight, and how much may be
+ * @lock: protects the rest, and each zone's part; a leaf
+ * @limit_pages: not more than this in flight; read without the lock, too
+ * @used_pages: in flight or reserved for it
+ * @used_blocks: in the provider's hands or reserved for them
+ * @waited_for: a zone found no room since the last wake-up
+ */
+static struct window {
+	spinlock_t lock;
+	unsigned long limit_pages;
+	unsigned long used_pages;
+	unsigned int used_blocks;
+	bool waited_for;
+} page_hinting_window = {
+	.lock = __SPIN_LOCK_UNLOCKED(page_hinting_window.lock),
+	.limit_pages = SZ_64M >> PAGE_SHIFT,
+};
+
+/**
+ * page_hinting_window_set - set the size of the window
+ * @bytes: its size; what is in flight beyond it is not called back
+ */
+void page_hinting_window_set(unsigned long bytes)
+{
+	spin_lock(&page_hinting_window.lock);
+	/* Pairs with page_hinting_window_bytes(). */
+	WRITE_ONCE(page_hinting_window.limit_pages, bytes >> PAGE_SHIFT);
+	spin_unlock(&page_hinting_window.lock);
+}
+
+/**
+ * page_hinting_window_bytes - the size of the window
+ *
+ * Return: its size in bytes.
+ */
+unsigned long page_hinting_window_bytes(void)
+{
+	/* Pairs with page_hinting_window_set(). */
+	return READ_ONCE(page_hinting_window.limit_pages) << PAGE_SHIFT;
+}
+
+/**
+ * page_hinting_window_in_use - how much is in flight
+ *
+ * Return: pages in flight or about to be, over all zones.
+ */
+unsigned long page_hinting_window_in_use(void)
+{
+	unsigned long pages;
+
+	spin_lock(&page_hinting_window.lock);
+	pages = page_hinting_window.used_pages;
+	spin_unlock(&page_hinting_window.lock);
+	return pages;
+}
+
+/* A small zone has a small share of its memory in flight, yet one block. */
+static unsigned long zone_room(struct page_hinting_zone *pz)
+{
+	unsigned long share = zone_managed_pages(pz->zone) /
+			      PAGE_HINTING_ZONE_SHARE;
+
+	share = max(share, 1UL << READ_ONCE(page_hinting_min_order));
+	return share - min(share, pz->reserved_pages);
+}
+
+/**
+ * page_hinting_window_reserve - reserve a part of the window
+ * @pz: the zone that wants it
+ * @capacity: entries of the provider's ring
+ * @want_pages: how much it wants
+ * @nr_blocks: how many blocks it wants; is set to how many it may have
+ *
+ * If there is no room, the zone's thread is woken when there is.
+ *
+ * Return: how many pages it may have; 0, or enough for one block.
+ */
+unsigned long page_hinting_window_reserve(struct page_hinting_zone *pz,
+					  unsigned int capacity,
+					  unsigned long want_pages,
+					  unsigned int *nr_blocks)
+{
+	unsigned long block_pages = 1UL << READ_ONCE(page_hinting_min_order);
+	struct window *window = &page_hinting_window;
+	unsigned long limit, pages, blocks;
+
+	spin_lock(&window->lock);
+	/* One block has to fit, however large it is. */
+	limit = max(window->limit_pages, block_pages);
+	pages = limit - min(limit, window->used_pages);
+	pages = min3(pages, want_pages, zone_room(pz));
+	blocks = capacity - min(capacity, window->used_blocks);
+	blocks = min3(blocks, (unsigned long)*nr_blocks, pages / block_pages);
+	if (!blocks)
+		pages = 0;
+	window->used_pages += pages;
+	window->used_blocks += blocks;
+	pz->reserved_pages += pages;
+	pz->wants_window = !blocks;
+	window->waited_for |= !blocks;
+	spin_unlock(&window->lock);
+
+	*nr_blocks = blocks;
+	return pages;
+}
+
+/* Tell the zones that found no room that there is some. */
+static void wake_waiters(void)
+{
+	struct page_hinting_zone *pz;
+	int idx = srcu_read_lock(&page_hinting_srcu);
+
+	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
+				 srcu_read_lock_held(&page_hinting_srcu)) {
+		bool wants;
+
+		spin_lock(&page_hinting_window.lock);
+		wants = pz->wants_window;
+		pz->wants_window = false;
+		spin_unlock(&page_hinting_window.lock);
+		if (wants)
+			page_hinting_wake(pz, PAGE_HINTING_EV_WINDOW);
+	}
+	srcu_read_unlock(&page_hinting_srcu, idx);
+}
+
+/**
+ * page_hinting_window_release - give back a part of the window
+ * @pz: the zone that had reserved it
+ * @pages: how much is home again, or was not taken
+ * @nr_blocks: how many blocks are no longer in the provider's hands
+ */
+void page_hinting_window_release(struct page_hinting_zone *pz,
+				 unsigned long pages, unsigned int nr_blocks)
+{
+	struct window *window = &page_hinting_window;
+	bool wake;
+
+	if (!pages && !nr_blocks)
+		return;
+	spin_lock(&window->lock);
+	if (WARN_ON_ONCE(pages > pz->reserved_pages))
+		pages = pz->reserved_pages;
+	if (WARN_ON_ONCE(nr_blocks > window->used_blocks))
+		nr_blocks = window->used_blocks;
+	pz->reserved_pages -= pages;
+	window->used_pages -= pages;
+	window->used_blocks -= nr_blocks;
+	wake = window->waited_for;
+	window->waited_for = false;
+	spin_unlock(&window->lock);
+
+	if (wake)
+		wake_waiters();
+}
+
+/**
+ * page_hinting_window_new_ring - the provider's ring is empty again
+ *
+ * After a reset, and only while nothing is submitted.
+ */
+void page_hinting_window_new_ring(void)
+{
+	spin_lock(&page_hinting_window.lock);
+	page_hinting_window.used_blocks = 0;
+	spin_unlock(&page_hinting_window.lock);
+}

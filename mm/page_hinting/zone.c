@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Free page hinting: one thread per zone.
+ *
+ * The thread looks at how much unhinted memory its zone has, asks the policy
+ * how much of that is idle, and keeps the host supplied with it: reserve a
+ * part of the window, pull blocks, submit them, one kick for all, harvest
+ * what the host is done with, in any order, and again. With nothing unhinted
+ * it sleeps without a timer until a free wakes it.
+ *
+ * A wake-up sets a bit and then wakes; the thread takes all bits before it
+ * begins to work, so that one that comes meanwhile makes it work again.
+ */
+#define pr_fmt(fmt) "page_hinting: " fmt
+
+#include <linux/freezer.h>
+#include <linux/gfp.h>
+#include <linux/kthread.h>
+#include <linux/memory.h>
+#include <linux/mm.h>
+#include <linux/nodemask.h>
+#include <linux/printk.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include "../internal.h"
+#include "internal.h"
+
+/* Smaller zones, such as ZONE_DMA, are not worth a thread. */
+#define ZONE_MIN_BYTES	SZ_32M
+
+LIST_HEAD(page_hinting_zones);
+
+/**
+ * page_hinting_wake - wake the thread of a zone
+ * @pz: the zone
+ * @event: why
+ *
+ * Context: Any but NMI, and not under a zone lock.
+ */
+void page_hinting_wake(struct page_hinting_zone *pz,
+		       enum page_hinting_event event)
+{
+	set_bit(event, &pz->events);
+	wake_up(&pz->wait);
+}
+
+/**
+ * page_hinting_wake_all - wake the threads of all zones
+ * @event: why; for %PAGE_HINTING_EV_HARVEST, only those with blocks in flight
+ *
+ * Context: Any but NMI, and not under a zone lock.
+ */
+void page_hinting_wake_all(enum page_hinting_event event)
+{
+	struct page_hinting_zone *pz;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(pz, &page_hinting_zones, node) {
+		if (event == PAGE_HINTING_EV_HARVEST &&
+		    !READ_ONCE(pz->in_flight_pages))
+			continue;
+		page_hinting_wake(pz, event);
+	}
+	rcu_read_unlock();
+}
+
+static void wake_from_irq_work(struct irq_work *work)
+{
+	struct page_hinting_zone *pz;
+
+	pz = container_of(work, struct page_hinting_zone, wake_work);
+	page_hinting_wake(pz, PAGE_HINTING_EV_FREED);
+}
+
+/* Pull and submit one batch. Returns how much was pulled. */
+static unsigned long hint_batch(struct page_hinting_device *dev,
+				struct page_hinting_zone *pz,
+				unsigned long want_pages)
+{
+	unsigned int nr_blocks = PAGE_HINTING_BATCH_BLOCKS;
+	struct page_hinting_batch batch;
+	unsigned long reserved, pulled;
+
+	/* At least one block, whatever the size of a batch. */
+	want_pages = min(want_pages,
+			 max(PAGE_HINTING_BATCH_BYTES >> PAGE_SHIFT,
+			     1UL << pz->min_order));
+	reserved = page_hinting_window_reserve(pz, dev->capacity, want_pages,
+					       &nr_blocks);
+	if (!reserved)
+		return 0;
+
+	pulled = page_hinting_pull(pz, reserved, nr_blocks, &batch);
+	page_hinting_policy_pulled(&pz->policy, pulled);
+	page_hinting_window_release(pz, reserved - pulled,
+				    nr_blocks - batch.nr);
+	if (batch.nr)
+		page_hinting_submit(dev, &batch);
+	return pulled;
+}
+
+/* Hint up to @pages; less if the window or the zone does not allow more. */
+static void hint(struct page_hinting_device *dev, struct page_hinting_zone *pz,
+		 unsigned long pages)
+{
+	while (pages >> pz->min_order && page_hinting_may_pull(pz)) {
+		unsigned long pulled = hint_batch(dev, pz, pages);
+
+		if (!pulled && !page_hinting_harvest(dev))
+			return;
+		pages -= min(pages, pulled);
+		page_hinting_harvest(dev);
+		cond_resched();
+	}
+}
+
+static struct page_hinting_sample take_sample(struct page_hinting_zone *pz)
+{
+	struct page_hinting_sample sample;
+	unsigned long flags = page_hinting_lock(pz->zone);
+
+	sample.now_ms = ktime_to_ms(ktime_get());
+	sample.low_pages = pz->low_pages;
+	sample.unhinted_pages = pz->unhinted_pages;
+	pz->low_pages = pz->unhinted_pages;
+	page_hinting_unlock(pz->zone, flags);
+	return sample;
+}
+
+static void forget_samples(struct page_hinting_zone *pz)
+{
+	unsigned long flags;
+
+	page_hinting_policy_init(&pz->policy,
+				 READ_ONCE(page_hinting_settle_ms),
+				 ktime_to_ms(ktime_get()));
+	flags = page_hinting_lock(pz->zone);
+	pz->low_pages = 0;
+	page_hinting_unlock(pz->zone, flags);
+}
+
+/*
+ * With nothing left to hint, wait for a free, without a timer. What was freed
+ * into the per-CPU lists would not be one: empty them once per busy time.
+ */
+static bool go_idle(struct page_hinting_zone *pz)
+{
+	if (!page_hinting_try_arm(pz))
+		return false;
+	if (pz->pcp_drained)
+		return true;
+	pz->pcp_drained = true;
+	drain_all_pages(pz->zone);
+	return page_hinting_try_arm(pz);
+}
+
+/* Look at the zone, and hint what is idle. Returns the time to sleep. */
+static unsigned long look_and_hint(struct page_hinting_device *dev,
+				   struct page_hinting_zone *pz)
+{
+	struct page_hinting_advice advice;
+	struct page_hinting_sample sample;
+
+	/* Pairs with page_hinting_count_start(), which may come any time. */
+	while (READ_ONCE(pz->counted_pfn) != ULONG_MAX) {
+		if (page_hinting_get_state() != PAGE_HINTING_RUNNING)
+			return MAX_SCHEDULE_TIMEOUT;
+		if (!page_hinting_count_chunk(pz))
+			forget_samples(pz);
+		cond_resched();
+	}
+
+	sample = take_sample(pz);
+	advice = page_hinting_policy_step(&pz->policy, &sample);
+	if (advice.hint_pages)
+		hint(dev, pz, advice.hint_pages);
+	if (go_idle(pz))
+		return MAX_SCHEDULE_TIMEOUT;
+	return msecs_to_jiffies(advice.look_in_ms) + 1;
+}
+
+static void retry_references(struct page_hinting_zone *pz)
+{
+	unsigned long pages;
+
+	while ((pages = page_hinting_retry(pz)))
+		page_hinting_brought_home(pz, pages, 0);
+}
+
+/* Work until there is reason to sleep. Returns for how long. */
+static unsigned long work(struct page_hinting_zone *pz)
+{
+	unsigned long events = xchg(&pz->events, 0);
+	unsigned long timeout = MAX_SCHEDULE_TIMEOUT;
+	struct page_hinting_device *dev;
+	int idx;
+
+	if (test_bit(PAGE_HINTING_EV_FREED, &events))
+		pz->pcp_drained = false;
+	if (test_bit(PAGE_HINTING_EV_CHANGED, &events))
+		forget_samples(pz);
+
+	idx = srcu_read_lock(&page_hinting_srcu);
+	dev = srcu_dereference(page_hinting_dev, &page_hinting_srcu);
+	if (dev) {
+		do {
+			page_hinting_harvest(dev);
+			retry_references(pz);
+			if (page_hinting_get_state() == PAGE_HINTING_RUNNING)
+				timeout = look_and_hint(dev, pz);
+			/* Only now a harvest that is due may go unnoticed. */
+		} while (READ_ONCE(pz->in_flight_pages) &&
+			 !page_hinting_arm(dev) && !kthread_should_stop());
+	}
+	srcu_read_unlock(&page_hinting_srcu, idx);
+
+	/* A lost interrupt must not mean lost memory. */
+	if (READ_ONCE(pz->in_flight_pages))
+		timeout = min(timeout,
+			      msecs_to_jiffies(PAGE_HINTING_SILENCE_MS));
+	if (!list_empty(&pz->retry))
+		timeout = min(timeout,
+			      msecs_to_jiffies(PAGE_HINTING_RETRY_MS));
+	return timeout;
+}
+
+static int page_hinting_thread(void *data)
+{
+	struct page_hinting_zone *pz = data;
+
+	set_freezable();
+	while (!kthread_should_stop()) {
+		unsigned long timeout = work(pz);
+
+		wait_event_freezable_timeout(pz->wait,
+					     READ_ONCE(pz->events) ||
+					     kthread_should_stop(), timeout);
+	}
+	return 0;
+}
+
+static int create_thread(struct page_hinting_zone *pz)
+{
+	int nid = zone_to_nid(pz->zone);
+	struct task_struct *task;
+
+	task = kthread_create_on_node(page_hinting_thread, pz, nid,
+				      "khintd/%d:%s", nid, pz->zone->name);
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	/* As kswapd: near the memory, but any CPU if the node has none. */
+	if (!cpumask_empty(cpumask_of_node(nid)))
+		set_cpus_allowed_ptr(task, cpumask_of_node(nid));
+	pz->task = task;
+	return 0;
+}
+
+static void publish_zone(struct page_hinting_zone *pz)
+{
+	unsigned long flags;
+
+	list_add_tail_rcu(&pz->node, &page_hinting_zones);
+	flags = page_hinting_lock(pz->zone);
+	pz->zone->hinting = pz;
+	page_hinting_unlock(pz->zone, flags);
+	wake_up_process(pz->task);
+}
+
+/* Add a zone. It starts with nothing counted, which its thread does. */
+static int add_zone(struct zone *zone)
+{
+	struct page_hinting_zone *pz;
+	int err;
+
+	pz = kzalloc_node(sizeof(*pz), GFP_KERNEL, zone_to_nid(zone));
+	if (!pz)
+		return -ENOMEM;
+	pz->zone = zone;
+	pz->min_order = page_hinting_min_order;
+	pz->quiet_until = jiffies;
+	INIT_LIST_HEAD(&pz->in_flight);
+	INIT_LIST_HEAD(&pz->retry);
+	init_waitqueue_head(&pz->wait);
+	init_irq_work(&pz->wake_work, wake_from_irq_work);
+
+	err = page_hinting_sysfs_add(pz);
+	if (err)
+		return err;
+	err = create_thread(pz);
+	if (err) {
+		page_hinting_sysfs_remove(pz);
+		return err;
+	}
+	publish_zone(pz);
+	return 0;
+}
+
+/**
+ * page_hinting_give_up - give up what a host has not given back
+ * @pz: the zone
+ *
+ * Those pages are lost, on purpose: the host may still write to them.
+ *
+ * Context: Process context, with nothing submitted meanwhile.
+ */
+void page_hinting_give_up(struct page_hinting_zone *pz)
+{
+	unsigned long lost_pages = page_hinting_lose(pz);
+
+	if (!lost_pages)
+		return;
+	pr_err("node %d, zone %s: %lu KiB lost, which the host had and never gave back\n",
+	       zone_to_nid(pz->zone), pz->zone->name,
+	       lost_pages << (PAGE_SHIFT - 10));
+	page_hinting_window_release(pz, lost_pages, 0);
+}
+
+static void remove_zone(struct page_hinting_zone *pz)
+{
+	unsigned long flags;
+
+	kthread_stop(pz->task);
+	page_hinting_count_stop(pz);
+	page_hinting_give_up(pz);
+
+	list_del_rcu(&pz->node);
+	flags = page_hinting_lock(pz->zone);
+	pz->zone->hinting = NULL;
+	page_hinting_unlock(pz->zone, flags);
+
+	/* Readers of the list, of zone->hinting, and the last wake-up. */
+	synchronize_srcu(&page_hinting_srcu);
+	synchronize_rcu();
+	irq_work_sync(&pz->wake_work);
+	page_hinting_sysfs_remove(pz);
+}
+
+static bool zone_matters(struct zone *zone)
+{
+	return populated_zone(zone) &&
+	       zone_managed_pages(zone) >= ZONE_MIN_BYTES >> PAGE_SHIFT;
+}
+
+/**
+ * page_hinting_zones_update - have a thread for each zone that matters
+ *
+ * A zone that is empty, or became so, has none.
+ *
+ * Context: Process context, under page_hinting_mutex, may sleep.
+ */
+void page_hinting_zones_update(void)
+{
+	struct page_hinting_zone *pz, *next;
+	struct zone *zone;
+
+	lockdep_assert_held(&page_hinting_mutex);
+	list_for_each_entry_safe(pz, next, &page_hinting_zones, node)
+		if (!populated_zone(pz->zone))
+			remove_zone(pz);
+
+	for_each_populated_zone(zone) {
+		int err = 0;
+
+		if (!zone->hinting && zone_matters(zone))
+			err = add_zone(zone);
+		if (err)
+			pr_warn("node %d, zone %s: not hinted, as its thread did not start: error %d; write 1 to /sys/kernel/mm/page_hinting/enabled to try again\n",
+				zone_to_nid(zone), zone->name, err);
+	}
+}
+
+/**
+ * page_hinting_zones_destroy - end all threads
+ *
+ * What is still in flight is lost.
+ *
+ * Context: Process context, under page_hinting_mutex, may sleep.
+ */
+void page_hinting_zones_destroy(void)
+{
+	struct page_hinting_zone *pz, *next;
+
+	lockdep_assert_held(&page_hinting_mutex);
+	list_for_each_entry_safe(pz, next, &page_hinting_zones, node)
+		remove_zone(pz);
+}
+
+#ifdef CONFIG_MEMORY_HOTPLUG
+static void update_zones_work(struct work_struct *work)
+{
+	mutex_lock(&page_hinting_mutex);
+	if (page_hinting_get_state() != PAGE_HINTING_NO_DEVICE)
+		page_hinting_zones_update();
+	mutex_unlock(&page_hinting_mutex);
+}
+
+static DECLARE_WORK(page_hinting_update, update_zones_work);
+
+/*
+ * Blocks in flight would make offlining fail. And as the caller holds the
+ * memory hotplug lock, others have to look after threads later.
+ */
+static int memory_callback(struct notifier_block *nb, unsigned long action,
+			   void *data)
+{
+	struct memory_notify *arg = data;
+
+	switch (action) {
+	case MEM_GOING_OFFLINE:
+		page_hinting_drain_range(arg->start_pfn,
+					 arg->start_pfn + arg->nr_pages);
+		break;
+	case MEM_ONLINE:
+	case MEM_OFFLINE:
+		schedule_work(&page_hinting_update);
+		break;
+	}
+	return NOTIFY_OK;
+}
+
+static struct notifier_block memory_nb = {
+	.notifier_call = memory_callback,
+};
+
+/**
+ * page_hinting_zones_init - follow memory hotplug
+ *
+ * Return: 0 or an errno.
+ */
+int __init page_hinting_zones_init(void)
+{
+	return register_memory_notifier(&memory_nb);
+}
+#else
+int __init page_hinting_zones_init(void)
+{
+	return 0;
+}
+#endif
