@@ -59,8 +59,10 @@ def report_program(report, label, lines, code, may_skip):
             continue
         seen += 1
         name = f'{label}: {match.group(3)}'
-        if match.group(2):
+        if match.group(2) and may_skip:
             report.skip(label, match.group(3))
+        elif match.group(2):    # the kernel is ours: whatever is tested must be in it
+            report.result(False, name, 'skipped: configs/ lack what it needs')
         else:
             report.result(match.group(1) == 'ok', name,
                           '\n'.join(notes[-4:]) if match.group(1) != 'ok' else '')
