@@ -129,9 +129,10 @@ static unsigned long pages_of(unsigned long *counter)
 /* Wait until @cond, or for so long that it will never be. */
 #define wait_for(cond)							\
 ({									\
-	unsigned int waited_ms = 0;					\
+	unsigned long deadline = jiffies +				\
+				 msecs_to_jiffies(PATIENCE_MS);		\
 									\
-	while (!(cond) && waited_ms++ < PATIENCE_MS)			\
+	while (!(cond) && time_before(jiffies, deadline))		\
 		fsleep(USEC_PER_MSEC);					\
 	cond;								\
 })
@@ -251,7 +252,6 @@ static void window_bounds_what_is_in_flight(struct kunit *test)
 	int i;
 
 	WRITE_ONCE(host->silent, true);
-	wait_for(all_hinted());
 	set_knobs(TEST_SETTLE_MS, window, pageblock_order);
 	mutex_lock(&page_hinting_mutex);
 	page_hinting_enable(false);
@@ -403,6 +403,8 @@ static void counts_survive_a_storm(struct kunit *test)
 
 	slots = kunit_kcalloc(test, nr_slots, sizeof(*slots), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, slots);
+	/* Until then blocks are still being counted. */
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
 	for (n = 0; n < 20000; n++) {
 		i = get_random_u32_below(nr_slots);
 		if (slots[i].page) {
