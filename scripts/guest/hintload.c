@@ -149,7 +149,8 @@ static void print_state(const char *word)
 	struct sums s;
 	int zones = read_sums(&s);
 
-	printf("### %s free %llu kB zones %d hinted %llu unhinted %llu in_flight %llu acknowledged %llu\n", word, mem_free_kb(), zones,
+	printf("### %s free %llu kB zones %d ", word, mem_free_kb(), zones);
+	printf("hinted %llu unhinted %llu in_flight %llu acknowledged %llu\n",
 	       s.hinted, s.unhinted, s.in_flight, s.acknowledged);
 	fflush(stdout);
 }

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -25,6 +26,14 @@ class Failure(Exception):
 
     def __init__(self, step, why, hint):
         super().__init__(f'error: {step} failed: {why}\n  next: {hint}')
+
+
+def exit_on_sigterm():
+    """End in an orderly way, guests included; once."""
+    def leave(*_):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sys.exit(143)
+    signal.signal(signal.SIGTERM, leave)
 
 
 def say(*words):

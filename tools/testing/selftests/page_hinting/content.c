@@ -27,6 +27,8 @@
 #define USED_BYTES	(128 * MIB)
 #define LOOP_SECONDS	5
 #define LIVE_BYTES	(64 * MIB)
+#define BOARD_BYTES	(128 * MIB)
+#define CHUNK_BYTES	(4 * MIB)
 #define WAIT_MS		30000
 
 struct options {
@@ -44,9 +46,9 @@ struct tally {
 static uint64_t salt;
 static char balloon[64];
 
-static uint64_t word_of(uint64_t page, size_t i)
+static uint64_t word_of(uint64_t seed, uint64_t page, size_t i)
 {
-	return (page + 1) * 0x9e3779b97f4a7c15ULL ^ salt ^ i;
+	return (page + 1) * 0x9e3779b97f4a7c15ULL ^ seed ^ i;
 }
 
 static size_t words_per_page(void)
@@ -54,7 +56,7 @@ static size_t words_per_page(void)
 	return getpagesize() / sizeof(uint64_t);
 }
 
-static void fill_pages(char *p, size_t bytes)
+static void fill_pages(char *p, size_t bytes, uint64_t seed)
 {
 	size_t page, i;
 
@@ -62,17 +64,18 @@ static void fill_pages(char *p, size_t bytes)
 		uint64_t *word = (uint64_t *)(p + page * getpagesize());
 
 		for (i = 0; i < words_per_page(); i++)
-			word[i] = word_of(page, i);
+			word[i] = word_of(seed, page, i);
 	}
 }
 
-static void tally_page(struct tally *t, const uint64_t *word, uint64_t page)
+static void tally_page(struct tally *t, const uint64_t *word, uint64_t seed,
+		       uint64_t page)
 {
 	size_t zero = 0, own = 0, i;
 
 	for (i = 0; i < words_per_page(); i++) {
 		zero += !word[i];
-		own += word[i] == word_of(page, i);
+		own += word[i] == word_of(seed, page, i);
 	}
 	if (zero == words_per_page())
 		t->zero++;
@@ -82,13 +85,21 @@ static void tally_page(struct tally *t, const uint64_t *word, uint64_t page)
 		t->other++;
 }
 
-static struct tally tally_pages(const char *p, size_t bytes)
+static void add_tally(struct tally *sum, const struct tally *t)
+{
+	sum->zero += t->zero;
+	sum->own += t->own;
+	sum->other += t->other;
+}
+
+static struct tally tally_pages(const char *p, size_t bytes, uint64_t seed)
 {
 	struct tally t = { 0 };
 	size_t page;
 
 	for (page = 0; page < bytes / getpagesize(); page++)
-		tally_page(&t, (uint64_t *)(p + page * getpagesize()), page);
+		tally_page(&t, (uint64_t *)(p + page * getpagesize()), seed,
+			   page);
 	return t;
 }
 
@@ -120,7 +131,7 @@ static struct tally tally_frames(int mem, const unsigned long long *frames,
 		    !is_hinted(frames[i]))
 			t.skipped++;
 		else
-			tally_page(&t, words, i);
+			tally_page(&t, words, salt, i);
 	}
 	return t;
 }
@@ -133,7 +144,7 @@ static int open_mem(unsigned long long frame)
 
 	if (fd >= 0 && (pread(fd, &word, sizeof(word),
 			      (off_t)frame * getpagesize()) != sizeof(word) ||
-			word != word_of(0, 0))) {
+			word != word_of(salt, 0, 0))) {
 		close(fd);
 		fd = -1;
 	}
@@ -170,11 +181,11 @@ static void test_content(bool dontneed, const char *how)
 
 	if (!p || !frames)
 		ksft_exit_fail_msg("no memory\n");
-	fill_pages(p, USED_BYTES);
+	fill_pages(p, USED_BYTES, salt);
 	for (i = 0; i < pages; i++)
 		frames[i] = frame_of(p + i * getpagesize());
 	mem = open_mem(frames[0]);
-	t = tally_pages(p, USED_BYTES);
+	t = tally_pages(p, USED_BYTES, salt);
 	ksft_test_result(t.own == pages, "%s: memory in use keeps its content\n",
 			 how);
 	wait_hinted(WAIT_MS);
@@ -195,11 +206,11 @@ static void test_content(bool dontneed, const char *how)
 	test_free(mem, frames, pages);
 	if (!dontneed)
 		p = map_memory(USED_BYTES);
-	t = tally_pages(p, USED_BYTES);
+	t = tally_pages(p, USED_BYTES, salt);
 	ksft_test_result(t.zero == pages, "%s: allocated again, all zeros\n",
 			 how);
-	fill_pages(p, USED_BYTES);
-	t = tally_pages(p, USED_BYTES);
+	fill_pages(p, USED_BYTES, salt);
+	t = tally_pages(p, USED_BYTES, salt);
 	ksft_test_result(t.own == pages, "%s: and keeps what is written\n", how);
 	munmap(p, USED_BYTES);
 	free(frames);
@@ -239,33 +250,85 @@ static void pressure_child(void *arg)
 	}
 }
 
-/* Live memory that comes and goes, and is looked at before it goes. */
-static void churn_and_check(long seconds, pid_t *pressure, struct tally *sum,
-			    unsigned int *rounds)
+/*
+ * Memory that stays, with holes in it that come and go: what is hinted and
+ * what is in use lie side by side.
+ */
+static void map_board(char *board)
+{
+	size_t at;
+
+	for (at = 0; at < BOARD_BYTES; at += CHUNK_BYTES)
+		fill_pages(board + at, CHUNK_BYTES, at);
+}
+
+static void punch_board(char *board, unsigned int round)
+{
+	size_t at = round % (BOARD_BYTES / CHUNK_BYTES / 2) * 2 * CHUNK_BYTES;
+
+	fill_pages(board + at, CHUNK_BYTES, at);
+	madvise(board + at, CHUNK_BYTES, MADV_DONTNEED);
+}
+
+/* What stays is in every second chunk. */
+static void check_board(const char *board, struct tally *sum)
+{
+	struct tally t;
+	size_t at;
+
+	for (at = CHUNK_BYTES; at < BOARD_BYTES; at += 2 * CHUNK_BYTES) {
+		t = tally_pages(board + at, CHUNK_BYTES, at);
+		add_tally(sum, &t);
+	}
+}
+
+/* Memory that is taken, filled, looked at and freed. */
+static void check_round(unsigned int round, struct tally *sum)
+{
+	size_t bytes = LIVE_BYTES >> (round % 5);
+	char *p = map_memory(bytes);
+	struct tally t;
+
+	if (!p)
+		return;
+	t = tally_pages(p, bytes, salt);
+	sum->other += bytes / getpagesize() - t.zero;
+	fill_pages(p, bytes, ++salt);
+	sleep_ms(round % 3 * 30);
+	t = tally_pages(p, bytes, salt);
+	add_tally(sum, &t);
+	munmap(p, bytes);
+}
+
+/* Returns in how many rounds the host has acknowledged something. */
+static unsigned int churn_and_check(long seconds, pid_t *pressure,
+				    struct tally *sum)
 {
 	long end = now_ms() + seconds * 1000;
-	struct tally t;
-	size_t bytes;
-	char *p;
+	unsigned int round = 0, hinted = 0;
+	char *board = map_memory(BOARD_BYTES);
+	unsigned long long last = 0;
+	struct sums s;
 
+	if (!board)
+		ksft_exit_fail_msg("no memory\n");
+	map_board(board);
 	while (now_ms() < end) {
-		bytes = LIVE_BYTES >> (*rounds % 5);
-		p = map_memory(bytes);
-		t = tally_pages(p, bytes);
-		sum->other += bytes / getpagesize() - t.zero;
-		salt++;
-		fill_pages(p, bytes);
-		sleep_ms(*rounds % 3 * 30);
-		t = tally_pages(p, bytes);
-		sum->zero += t.zero;
-		sum->other += t.other;
-		sum->own += t.own;
-		munmap(p, bytes);
-		(*rounds)++;
+		punch_board(board, round);
+		check_round(round, sum);
+		if (round++ % 8 == 0)
+			check_board(board, sum);
+		read_sums(&s);
+		hinted += s.acknowledged != last;
+		last = s.acknowledged;
 		/* The OOM killer may have taken it, which is its purpose. */
 		if (*pressure > 0 && wait_child(*pressure, 0) >= 0)
 			*pressure = start_child(pressure_child, NULL);
 	}
+	check_board(board, sum);
+	munmap(board, BOARD_BYTES);
+	ksft_print_msg("%u rounds, hinting in %u\n", round, hinted);
+	return hinted;
 }
 
 /* Whatever the children left: bound, enabled. */
@@ -291,37 +354,41 @@ static void test_after(unsigned long long free_before)
 		       mem_free() / MIB);
 	ksft_test_result(ok, "no memory is lost\n");
 	read_sums(&before);
-	use_memory(LIVE_BYTES);
+	use_memory(USED_BYTES);
 	sleep_ms(100);
 	wait_hinted(WAIT_MS);
 	read_sums(&after);
 	ksft_test_result(after.acknowledged >= before.acknowledged +
-			 LIVE_BYTES / 2, "hinting works again\n");
+			 USED_BYTES / 2, "hinting works again\n");
 }
 
 static void test_loop(const struct options *o)
 {
 	pid_t pressure = 0, toggle = 0, rebind = 0;
 	unsigned long long free_before;
+	long long settle = read_knob("settle_ms");
 	struct tally sum = { 0 };
-	unsigned int rounds = 0;
+	unsigned int hinted;
 
 	wait_hinted(WAIT_MS);
 	free_before = mem_free();
+	/* Hint all the time. */
+	write_knob("settle_ms", 20);
 	if (o->pressure)
 		pressure = start_child(pressure_child, NULL);
 	if (o->toggle)
 		toggle = start_child(toggle_child, NULL);
 	if (o->rebind)
 		rebind = start_child(rebind_child, NULL);
-	churn_and_check(o->seconds, &pressure, &sum, &rounds);
+	hinted = churn_and_check(o->seconds, &pressure, &sum);
 	stop_child(pressure);
 	stop_child(toggle);
 	stop_child(rebind);
 	bring_back(o);
-	ksft_print_msg("%u rounds, %zu pages: %zu turned to zeros, %zu wrong\n",
-		       rounds, sum.own + sum.zero + sum.other, sum.zero,
-		       sum.other);
+	write_knob("settle_ms", settle);
+	ksft_print_msg("%zu pages: %zu turned to zeros, %zu wrong\n",
+		       sum.own + sum.zero + sum.other, sum.zero, sum.other);
+	ksft_test_result(hinted > 2, "there was hinting all the time\n");
 	ksft_test_result(sum.own && !sum.zero, "no memory in use was discarded\n");
 	ksft_test_result(!sum.other, "no memory showed foreign content\n");
 	test_after(free_before);
@@ -367,13 +434,13 @@ int main(int argc, char **argv)
 		o.rebind = find_balloon(balloon, sizeof(balloon));
 	write_knob("enabled", 1);
 	if (argc == 1) {
-		ksft_set_plan(18);
+		ksft_set_plan(19);
 		test_content(false, "munmap");
 		test_content(true, "MADV_DONTNEED");
 		o.pressure = true;
 		o.toggle = true;
 	} else {
-		ksft_set_plan(6);
+		ksft_set_plan(7);
 	}
 	if (!o.seconds)
 		o.seconds = LOOP_SECONDS;
