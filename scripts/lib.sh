@@ -154,7 +154,7 @@ lock_tree()
 # lock_out DIR: one build in one directory at a time.
 lock_out()
 {
-	exec 8>"$1.lock"
+	exec 8>"$BUILD/.lock-$(basename "$1")"
 	wait_for 8 "$1"
 }
 
