@@ -26,6 +26,7 @@
 
 #define USED_BYTES	(128 * MIB)
 #define LOOP_SECONDS	5
+#define MIN_ROUNDS	8
 #define LIVE_BYTES	(64 * MIB)
 #define BOARD_BYTES	(128 * MIB)
 #define CHUNK_BYTES	(4 * MIB)
@@ -313,7 +314,9 @@ static unsigned int churn_and_check(long seconds, pid_t *pressure,
 	if (!board)
 		ksft_exit_fail_msg("no memory\n");
 	map_board(board);
-	while (now_ms() < end) {
+	/* A slow kernel gets more time, within limits. */
+	while (now_ms() < end ||
+	       (round < MIN_ROUNDS && now_ms() < end + 5000 * seconds)) {
 		punch_board(board, round);
 		check_round(round, sum);
 		if (round++ % 8 == 0)
@@ -388,7 +391,7 @@ static void test_loop(const struct options *o)
 	write_knob("settle_ms", settle);
 	ksft_print_msg("%zu pages: %zu turned to zeros, %zu wrong\n",
 		       sum.own + sum.zero + sum.other, sum.zero, sum.other);
-	ksft_test_result(hinted > 2, "there was hinting all the time\n");
+	ksft_test_result(hinted >= 2, "there was hinting all the time\n");
 	ksft_test_result(sum.own && !sum.zero, "no memory in use was discarded\n");
 	ksft_test_result(!sum.other, "no memory showed foreign content\n");
 	test_after(free_before);
