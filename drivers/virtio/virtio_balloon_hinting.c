@@ -191,6 +191,7 @@ void virtio_balloon_hinting_resume(struct virtio_balloon_hinting *hinting,
 	if (!hinting->wanted)
 		return;
 	hinting->vq = vq;
+	hinting->dev.capacity = virtqueue_get_vring_size(vq);
 	page_hinting_resume(&hinting->dev);
 }
 EXPORT_SYMBOL_GPL(virtio_balloon_hinting_resume);
@@ -205,7 +206,8 @@ void virtio_balloon_hinting_reset_done(struct virtio_balloon_hinting *hinting)
 
 	if (!hinting->wanted)
 		return;
-	while ((page = virtqueue_detach_unused_buf(hinting->vq)))
+	/* There is no queue if the device did not come back from a suspend. */
+	while (hinting->vq && (page = virtqueue_detach_unused_buf(hinting->vq)))
 		page_hinting_abort(&hinting->dev, page);
 	hinting->vq = NULL;
 	page_hinting_reset_done(&hinting->dev);

@@ -24,6 +24,7 @@
  */
 #define pr_fmt(fmt) "page_hinting: " fmt
 
+#include <linux/log2.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/page-isolation.h>
@@ -38,6 +39,13 @@
 
 /* In page_private() of a block in flight, beside its order. */
 #define BLOCK_ACKNOWLEDGED	BIT(8)
+
+/* Where memory has a hole, at least this much is missing. */
+#ifdef CONFIG_SPARSEMEM
+#define HOLE_PAGES		PAGES_PER_SUBSECTION
+#else
+#define HOLE_PAGES		MAX_ORDER_NR_PAGES
+#endif
 
 static_assert(PGTY_buddy_offline == (PGTY_buddy | PGTY_offline));
 static_assert(MAX_PAGE_ORDER < BLOCK_ACKNOWLEDGED);
@@ -55,6 +63,23 @@ static bool type_is_eligible(int migratetype)
 static bool is_counted(struct page_hinting_zone *pz, struct page *page)
 {
 	return pz && page_to_pfn(page) < pz->counted_pfn;
+}
+
+/* Sum up what is unhinted and eligible: O(lists). */
+static void sum_up(struct page_hinting_zone *pz)
+{
+	unsigned int order;
+	int migratetype;
+
+	pz->unhinted_pages = 0;
+	for (order = pz->min_order; order < NR_PAGE_ORDERS; order++)
+		for (migratetype = 0; migratetype < MIGRATE_TYPES;
+		     migratetype++)
+			if (type_is_eligible(migratetype))
+				pz->unhinted_pages +=
+					pz->nr_unhinted[order][migratetype]
+					<< order;
+	pz->low_pages = 0;
 }
 
 /* More unhinted memory: whoever waits for some is told, once. */
@@ -153,6 +178,19 @@ static bool zone_has_headroom(struct zone *zone, unsigned long pages)
 				 min(window, share), MAX_NR_ZONES - 1, 0);
 }
 
+/*
+ * An allocation of a high order must not find all blocks of that size out:
+ * at least as much stays as goes. Of a last single block nothing can stay.
+ */
+static unsigned long allowance(struct page_hinting_zone *pz)
+{
+	unsigned long stays = pz->hinted_pages + pz->unhinted_pages;
+
+	if (!pz->in_flight_pages)
+		return max(stays / 2, 1UL << pz->min_order);
+	return (stays - min(stays, pz->in_flight_pages)) / 2;
+}
+
 /**
  * struct pull - one call of page_hinting_pull()
  * @pz: where from
@@ -175,12 +213,13 @@ static bool pull_block(struct pull *pull, struct page *page, unsigned int high,
 		       int migratetype)
 {
 	struct page_hinting_zone *pz = pull->pz;
+	unsigned long limit_pages = min(pull->limit_pages, allowance(pz));
 	unsigned long low_pages = pz->low_pages;
 	unsigned int order = high;
 
-	while (order > pz->min_order && 1UL << order > pull->limit_pages)
+	while (order > pz->min_order && 1UL << order > limit_pages)
 		order--;
-	if (1UL << order > pull->limit_pages)
+	if (1UL << order > limit_pages)
 		return false;
 
 	page_hinting_take(pz->zone, page, order, high, migratetype);
@@ -213,6 +252,7 @@ static bool pull_from_list(struct pull *pull, unsigned int order,
 			return false;
 		if (WARN_ON_ONCE(list_empty(list))) {
 			pz->nr_unhinted[order][migratetype] = 0;
+			sum_up(pz);
 			return false;
 		}
 		--*visits;
@@ -294,6 +334,7 @@ unsigned int page_hinting_pull(struct page_hinting_zone *pz,
 		first = false;
 		more = pull_some(&pull);
 		page_hinting_unlock(pz->zone, flags);
+		cond_resched();
 	} while (more);
 
 	return limit_pages - pull.limit_pages;
@@ -328,9 +369,11 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
  * Offline -> Buddy|Offline.
  *
  * Context: Process context. Takes the zone lock, for one block.
- * Return: false if that is no block that the host had; nothing was done then.
+ * Return: the block's zone; NULL if that is no block that the host had, and
+ *	nothing was done then.
  */
-bool page_hinting_acknowledged(struct page *page, unsigned long *home_pages)
+struct page_hinting_zone *
+page_hinting_acknowledged(struct page *page, unsigned long *home_pages)
 {
 	struct zone *zone = page_zone(page);
 	unsigned long flags = page_hinting_lock(zone);
@@ -339,7 +382,8 @@ bool page_hinting_acknowledged(struct page *page, unsigned long *home_pages)
 	bool valid;
 
 	*home_pages = 0;
-	valid = pz && PageOffline(page) && order <= MAX_PAGE_ORDER;
+	valid = pz && PageOffline(page) &&
+		order >= PAGE_HINTING_COUNT_ORDER && order <= MAX_PAGE_ORDER;
 	if (valid) {
 		pz->acknowledged_pages += 1UL << order;
 		set_page_private(page, order | BLOCK_ACKNOWLEDGED);
@@ -351,7 +395,7 @@ bool page_hinting_acknowledged(struct page *page, unsigned long *home_pages)
 	if (!valid)
 		pr_err_ratelimited("the host acknowledged pfn %#lx, which it did not have\n",
 				   page_to_pfn(page));
-	return valid;
+	return valid ? pz : NULL;
 }
 
 /**
@@ -401,25 +445,30 @@ unsigned long page_hinting_retry(struct page_hinting_zone *pz)
 
 /**
  * page_hinting_lose - give up what a host has not given back
- * @pz: the zone, which is about to be forgotten
+ * @pz: the zone
+ * @all: also what the host has acknowledged and somebody holds a reference to,
+ *	as the zone is about to be forgotten
  *
  * The blocks stay PageOffline() with a reference for ever: they could still
  * be written to, so that they must not be free again.
  *
  * Return: how many pages were lost.
  */
-unsigned long page_hinting_lose(struct page_hinting_zone *pz)
+unsigned long page_hinting_lose(struct page_hinting_zone *pz, bool all)
 {
 	unsigned long flags = page_hinting_lock(pz->zone);
-	unsigned long pages = pz->in_flight_pages;
+	unsigned long lost_pages = 0;
 	struct page *page, *next;
 
-	list_splice_init(&pz->retry, &pz->in_flight);
-	list_for_each_entry_safe(page, next, &pz->in_flight, lru)
+	if (all)
+		list_splice_init(&pz->retry, &pz->in_flight);
+	list_for_each_entry_safe(page, next, &pz->in_flight, lru) {
+		lost_pages += 1UL << (page_private(page) & ~BLOCK_ACKNOWLEDGED);
 		list_del_init(&page->lru);
-	WRITE_ONCE(pz->in_flight_pages, 0);
+	}
+	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages - lost_pages);
 	page_hinting_unlock(pz->zone, flags);
-	return pages;
+	return lost_pages;
 }
 
 static bool list_overlaps(struct list_head *list, unsigned long start_pfn,
@@ -459,23 +508,6 @@ bool page_hinting_range_in_flight(struct page_hinting_zone *pz,
 	return overlaps;
 }
 
-/* Sum up what is unhinted and eligible: O(lists). */
-static void sum_up(struct page_hinting_zone *pz)
-{
-	unsigned int order;
-	int migratetype;
-
-	pz->unhinted_pages = 0;
-	for (order = pz->min_order; order < NR_PAGE_ORDERS; order++)
-		for (migratetype = 0; migratetype < MIGRATE_TYPES;
-		     migratetype++)
-			if (type_is_eligible(migratetype))
-				pz->unhinted_pages +=
-					pz->nr_unhinted[order][migratetype]
-					<< order;
-	pz->low_pages = 0;
-}
-
 /* Void the marks in one MAX_PAGE_ORDER block, and count what is free. */
 static void visit_chunk(struct page_hinting_zone *pz, unsigned long pfn,
 			bool count)
@@ -485,13 +517,15 @@ static void visit_chunk(struct page_hinting_zone *pz, unsigned long pfn,
 
 	/* Under the zone lock, so that it cannot go offline meanwhile. */
 	lockdep_assert_held(&pz->zone->lock);
-	if (!pfn_to_online_page(pfn))
-		return;
 
 	for (; pfn < end_pfn; pfn += 1UL << order) {
 		struct page *page = pfn_to_page(pfn);
 
 		order = PAGE_HINTING_COUNT_ORDER;
+		if (IS_ALIGNED(pfn, HOLE_PAGES) && !pfn_to_online_page(pfn)) {
+			order = ilog2(HOLE_PAGES);
+			continue;
+		}
 		if (page_zone(page) != pz->zone || !PageBuddy(page) ||
 		    buddy_order(page) < order)
 			continue;
@@ -501,6 +535,20 @@ static void visit_chunk(struct page_hinting_zone *pz, unsigned long pfn,
 		if (count)
 			pz->nr_unhinted[order][get_pageblock_migratetype(page)]++;
 	}
+}
+
+/* The zone's span may change meanwhile, by hotplug, not under its lock. */
+static void get_span(struct zone *zone, unsigned long *start_pfn,
+		     unsigned long *end_pfn)
+{
+	unsigned int seq;
+
+	do {
+		seq = zone_span_seqbegin(zone);
+		*start_pfn = ALIGN_DOWN(zone->zone_start_pfn,
+					MAX_ORDER_NR_PAGES);
+		*end_pfn = zone_end_pfn(zone);
+	} while (zone_span_seqretry(zone, seq));
 }
 
 /**
@@ -537,11 +585,12 @@ bool page_hinting_count_chunk(struct page_hinting_zone *pz)
 	unsigned long flags = page_hinting_lock(pz->zone);
 	unsigned long pfn = pz->counted_pfn;
 	bool more = pfn != ULONG_MAX;
+	unsigned long start_pfn, end_pfn;
 
 	if (more) {
-		pfn = max(pfn, ALIGN_DOWN(pz->zone->zone_start_pfn,
-					  MAX_ORDER_NR_PAGES));
-		more = pfn < zone_end_pfn(pz->zone);
+		get_span(pz->zone, &start_pfn, &end_pfn);
+		pfn = max(pfn, start_pfn);
+		more = pfn < end_pfn;
 		if (more) {
 			visit_chunk(pz, pfn, true);
 			WRITE_ONCE(pz->counted_pfn, pfn + MAX_ORDER_NR_PAGES);
@@ -563,11 +612,11 @@ bool page_hinting_count_chunk(struct page_hinting_zone *pz)
  */
 void page_hinting_count_stop(struct page_hinting_zone *pz)
 {
-	unsigned long pfn, flags;
+	unsigned long pfn, end_pfn, flags;
 
 	page_hinting_count_start(pz);
-	pfn = ALIGN_DOWN(pz->zone->zone_start_pfn, MAX_ORDER_NR_PAGES);
-	for (; pfn < zone_end_pfn(pz->zone); pfn += MAX_ORDER_NR_PAGES) {
+	get_span(pz->zone, &pfn, &end_pfn);
+	for (; pfn < end_pfn; pfn += MAX_ORDER_NR_PAGES) {
 		flags = page_hinting_lock(pz->zone);
 		visit_chunk(pz, pfn, false);
 		page_hinting_unlock(pz->zone, flags);

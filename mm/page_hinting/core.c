@@ -54,7 +54,10 @@ static atomic_long_t home_pages;	/* brought home ever; wraps */
 
 static int __init setup_page_hinting(char *arg)
 {
-	return kstrtobool(arg, &allowed);
+	int err = kstrtobool(arg, &allowed);
+
+	enabled = allowed;
+	return err;
 }
 early_param("page_hinting", setup_page_hinting);
 
@@ -168,11 +171,11 @@ static void take_home(struct page_hinting_used *used, unsigned int nr)
 
 	for (i = 0; i < nr; i++) {
 		struct page_hinting_zone *next;
-		unsigned long home = 0;
+		unsigned long home;
 
-		if (!page_hinting_acknowledged(used[i].page, &home))
+		next = page_hinting_acknowledged(used[i].page, &home);
+		if (!next)
 			continue;
-		next = page_zone(used[i].page)->hinting;
 		if (pz && pz != next) {
 			page_hinting_brought_home(pz, pages, nr_blocks);
 			pages = 0;
@@ -281,6 +284,7 @@ EXPORT_SYMBOL_GPL(page_hinting_notify);
 
 static void retry_all_references(void)
 {
+	int idx = srcu_read_lock(&page_hinting_srcu);
 	struct page_hinting_zone *pz;
 	unsigned long pages;
 
@@ -288,6 +292,7 @@ static void retry_all_references(void)
 				 srcu_read_lock_held(&page_hinting_srcu))
 		while ((pages = page_hinting_retry(pz)))
 			page_hinting_brought_home(pz, pages, 0);
+	srcu_read_unlock(&page_hinting_srcu, idx);
 }
 
 /*
@@ -337,7 +342,6 @@ static void count_anew(void)
 
 static void start_running(void)
 {
-	page_hinting_zones_update();
 	count_anew();
 	static_branch_enable(&page_hinting_key);
 	set_state(PAGE_HINTING_RUNNING);
@@ -367,12 +371,12 @@ void page_hinting_enable(bool enable)
 {
 	lockdep_assert_held(&page_hinting_mutex);
 	WRITE_ONCE(enabled, enable);
+	if (enable && state != PAGE_HINTING_NO_DEVICE)
+		page_hinting_zones_update();
 	if (enable && state == PAGE_HINTING_DISABLED)
 		start_running();
 	else if (!enable && state == PAGE_HINTING_RUNNING)
 		stop_running();
-	else if (state == PAGE_HINTING_RUNNING)
-		page_hinting_zones_update();
 }
 
 /**
@@ -529,6 +533,8 @@ void page_hinting_resume(struct page_hinting_device *dev)
 		return;
 	WRITE_ONCE(host_is_gone, false);
 	rcu_assign_pointer(page_hinting_dev, dev);
+	/* Threads may still be frozen, and could not be ended. */
+	page_hinting_zones_update_later();
 	if (state != PAGE_HINTING_SUSPENDED)
 		return;
 	if (enabled)
@@ -569,42 +575,59 @@ EXPORT_SYMBOL_GPL(page_hinting_abort);
  */
 void page_hinting_reset_done(struct page_hinting_device *dev)
 {
+	unsigned long deadline = jiffies + msecs_to_jiffies(WAIT_HOME_MS);
 	struct page_hinting_zone *pz;
-	int idx;
 
 	guard(mutex)(&page_hinting_mutex);
-	/* Give who still holds a reference a last chance to let go. */
-	idx = srcu_read_lock(&page_hinting_srcu);
-	retry_all_references();
-	srcu_read_unlock(&page_hinting_srcu, idx);
-
 	list_for_each_entry(pz, &page_hinting_zones, node)
-		page_hinting_give_up(pz);
+		page_hinting_give_up(pz, false);
 	page_hinting_window_new_ring();
-	if (!registered && state != PAGE_HINTING_NO_DEVICE) {
-		set_state(PAGE_HINTING_NO_DEVICE);
-		page_hinting_zones_destroy();
+	if (registered || state == PAGE_HINTING_NO_DEVICE)
+		return;
+
+	/* Let who holds a reference to a block drop it. */
+	set_state(PAGE_HINTING_NO_DEVICE);
+	while (page_hinting_window_in_use() && time_before(jiffies, deadline)) {
+		fsleep(USEC_PER_MSEC);
+		retry_all_references();
 	}
+	page_hinting_zones_destroy();
 }
 EXPORT_SYMBOL_GPL(page_hinting_reset_done);
 
-/* See page_hinting_back_off(). */
-void __page_hinting_back_off(struct zonelist *zonelist, int highest_zoneidx)
+/*
+ * See page_hinting_back_off(). That a large block is not to be had is no sign
+ * of pressure, unless it may be because one is in flight.
+ */
+void __page_hinting_back_off(struct zonelist *zonelist, int highest_zoneidx,
+			     unsigned int order)
 {
-	unsigned long until = jiffies +
-			      msecs_to_jiffies(PAGE_HINTING_BACK_OFF_MS);
 	struct page_hinting_zone *pz;
 	struct zoneref *z;
 	struct zone *zone;
 
 	rcu_read_lock();
 	for_each_zone_zonelist(zone, z, zonelist, highest_zoneidx) {
+		/* Pairs with publish_zone() and remove_zone(). */
 		pz = READ_ONCE(zone->hinting);
-		/* Pairs with page_hinting_may_pull(). */
-		if (pz)
-			WRITE_ONCE(pz->quiet_until, until);
+		if (pz && (order <= PAGE_ALLOC_COSTLY_ORDER ||
+			   READ_ONCE(pz->in_flight_pages)))
+			page_hinting_be_quiet(pz, PAGE_HINTING_BACK_OFF_MS);
 	}
 	rcu_read_unlock();
+}
+
+/*
+ * After a harvest by who is no thread: nobody would be told of the next
+ * acknowledgement, as each harvest disarms.
+ */
+static void arm_again(void)
+{
+	struct page_hinting_device *dev;
+
+	dev = srcu_dereference(page_hinting_dev, &page_hinting_srcu);
+	if (dev && page_hinting_window_in_use() && !page_hinting_arm(dev))
+		page_hinting_wake_all(PAGE_HINTING_EV_HARVEST);
 }
 
 /* Wait for blocks in flight, for a bounded time, without the threads' help. */
@@ -637,10 +660,10 @@ void __page_hinting_drain_range(unsigned long start_pfn, unsigned long end_pfn)
 
 	might_sleep();
 	if (pz) {
-		/* Pairs with page_hinting_may_pull(). */
-		WRITE_ONCE(pz->quiet_until, jiffies +
-			   msecs_to_jiffies(PAGE_HINTING_HOLD_MS));
+		page_hinting_be_quiet(pz, PAGE_HINTING_BACK_OFF_MS);
 		wait_home(pz, start_pfn, end_pfn);
+		page_hinting_be_quiet(pz, PAGE_HINTING_HOLD_MS);
+		arm_again();
 	}
 	srcu_read_unlock(&page_hinting_srcu, idx);
 }
@@ -655,8 +678,6 @@ static int oom_callback(struct notifier_block *nb, unsigned long unused,
 {
 	static unsigned long silent_since_pages = ULONG_MAX;
 	unsigned long before = atomic_long_read(&home_pages);
-	unsigned long until = jiffies +
-			      msecs_to_jiffies(PAGE_HINTING_BACK_OFF_MS);
 	unsigned long *freed_pages = data;
 	struct page_hinting_zone *pz;
 	bool home = true;
@@ -668,10 +689,11 @@ static int oom_callback(struct notifier_block *nb, unsigned long unused,
 	idx = srcu_read_lock(&page_hinting_srcu);
 	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
 				 srcu_read_lock_held(&page_hinting_srcu)) {
-		WRITE_ONCE(pz->quiet_until, until);
+		page_hinting_be_quiet(pz, PAGE_HINTING_BACK_OFF_MS);
 		/* One silent host is enough to wait for. */
 		home = home && wait_home(pz, 0, ULONG_MAX);
 	}
+	arm_again();
 	srcu_read_unlock(&page_hinting_srcu, idx);
 
 	*freed_pages += atomic_long_read(&home_pages) - before;

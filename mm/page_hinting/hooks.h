@@ -30,7 +30,8 @@ void __page_hinting_removed(struct page *page, struct zone *zone,
 			    unsigned int order, int migratetype);
 void __page_hinting_moved(struct page *page, struct zone *zone,
 			  unsigned int order, int old_mt, int new_mt);
-void __page_hinting_back_off(struct zonelist *zonelist, int highest_zoneidx);
+void __page_hinting_back_off(struct zonelist *zonelist, int highest_zoneidx,
+			     unsigned int order);
 void page_hinting_mark(struct page *page, int migratetype);
 
 /* Provided by the allocator. */
@@ -98,10 +99,11 @@ static __always_inline bool page_hinting_keep(struct page *page,
 
 /* An allocation took the slow path: leave its zones alone for a while. */
 static __always_inline void page_hinting_back_off(struct zonelist *zonelist,
-						  int highest_zoneidx)
+						  int highest_zoneidx,
+						  unsigned int order)
 {
 	if (page_hinting_active())
-		__page_hinting_back_off(zonelist, highest_zoneidx);
+		__page_hinting_back_off(zonelist, highest_zoneidx, order);
 }
 #else
 static inline bool page_hinting_active(void)
@@ -141,7 +143,8 @@ static inline bool page_hinting_keep(struct page *page, unsigned int order,
 }
 
 static inline void page_hinting_back_off(struct zonelist *zonelist,
-					 int highest_zoneidx)
+					 int highest_zoneidx,
+					 unsigned int order)
 {
 }
 #endif /* CONFIG_PAGE_HINTING */

@@ -39,6 +39,8 @@
 #define PAGE_HINTING_BACK_OFF_MS	1000
 /* The same after somebody asked for a range of it. */
 #define PAGE_HINTING_HOLD_MS		250
+/* While nothing may be pulled, look this seldom. */
+#define PAGE_HINTING_LOOK_MAX_MS	10000
 /* A host that acknowledges nothing for this long is not waited for. */
 #define PAGE_HINTING_SILENCE_MS		1000
 /* Try this often to take back a block that somebody holds a reference to. */
@@ -95,6 +97,8 @@ enum page_hinting_event {
  * @reserved_pages: part of the window that is in use, under its lock
  * @wants_window: the thread found no room in it, under its lock
  * @policy: only used by the thread
+ * @look_in_ms: when to look again although nothing could be pulled; 0 if it
+ *	could. The thread's.
  * @pcp_drained: no free came since per-CPU lists were drained; the thread's
  * @quiet_until: jiffies; nothing is pulled before. Lockless.
  */
@@ -123,6 +127,7 @@ struct page_hinting_zone {
 	bool wants_window;
 
 	struct page_hinting_policy policy;
+	unsigned int look_in_ms;
 	bool pcp_drained;
 
 	unsigned long quiet_until;
@@ -149,11 +154,11 @@ extern unsigned int page_hinting_settle_ms;
 unsigned int page_hinting_pull(struct page_hinting_zone *pz,
 			       unsigned long limit_pages, unsigned int limit_nr,
 			       struct page_hinting_batch *batch);
-bool page_hinting_acknowledged(struct page *page,
-			       unsigned long *home_pages);
+struct page_hinting_zone *
+page_hinting_acknowledged(struct page *page, unsigned long *home_pages);
 unsigned long page_hinting_not_acknowledged(struct page *page);
 unsigned long page_hinting_retry(struct page_hinting_zone *pz);
-unsigned long page_hinting_lose(struct page_hinting_zone *pz);
+unsigned long page_hinting_lose(struct page_hinting_zone *pz, bool all);
 bool page_hinting_range_in_flight(struct page_hinting_zone *pz,
 				  unsigned long start_pfn,
 				  unsigned long end_pfn);
@@ -182,7 +187,8 @@ void page_hinting_wake(struct page_hinting_zone *pz,
 void page_hinting_wake_all(enum page_hinting_event event);
 void page_hinting_zones_update(void);
 void page_hinting_zones_destroy(void);
-void page_hinting_give_up(struct page_hinting_zone *pz);
+void page_hinting_zones_update_later(void);
+void page_hinting_give_up(struct page_hinting_zone *pz, bool all);
 int page_hinting_zones_init(void);
 
 /* core.c */
@@ -232,11 +238,30 @@ static inline void page_hinting_unlock(struct zone *zone, unsigned long flags)
 	spin_unlock_irqrestore(&zone->lock, flags);
 }
 
+/* For how many jiffies more, if it is not long over, as jiffies wrap. */
+static inline unsigned long page_hinting_quiet_left(struct page_hinting_zone *pz)
+{
+	/* Pairs with page_hinting_be_quiet(). */
+	unsigned long left = READ_ONCE(pz->quiet_until) - jiffies;
+
+	return left <= msecs_to_jiffies(PAGE_HINTING_BACK_OFF_MS) ? left : 0;
+}
+
 static inline bool page_hinting_may_pull(struct page_hinting_zone *pz)
 {
 	return page_hinting_get_state() == PAGE_HINTING_RUNNING &&
-	       !page_hinting_host_is_gone() &&
-	       !time_before(jiffies, READ_ONCE(pz->quiet_until));
+	       !page_hinting_host_is_gone() && !page_hinting_quiet_left(pz);
+}
+
+/* Leave a zone alone for some time, or for as long as it is already. */
+static inline void page_hinting_be_quiet(struct page_hinting_zone *pz,
+					 unsigned int ms)
+{
+	unsigned long left = msecs_to_jiffies(ms);
+
+	/* Pairs with page_hinting_quiet_left(). */
+	if (left > page_hinting_quiet_left(pz))
+		WRITE_ONCE(pz->quiet_until, jiffies + left);
 }
 
 #endif /* _MM_PAGE_HINTING_INTERNAL_H */

@@ -37,6 +37,8 @@ static ssize_t enabled_store(struct kobject *kobj, struct kobj_attribute *attr,
 		return -EINVAL;
 
 	guard(mutex)(&page_hinting_mutex);
+	if (value && !page_hinting_wanted())
+		return -EOPNOTSUPP;
 	page_hinting_enable(value);
 	return count;
 }

@@ -101,19 +101,25 @@ static unsigned long hint_batch(struct page_hinting_device *dev,
 	return pulled;
 }
 
-/* Hint up to @pages; less if the window or the zone does not allow more. */
-static void hint(struct page_hinting_device *dev, struct page_hinting_zone *pz,
+/*
+ * Hint up to @pages; less if the window or the zone does not allow more.
+ * Returns whether there was anything.
+ */
+static bool hint(struct page_hinting_device *dev, struct page_hinting_zone *pz,
 		 unsigned long pages)
 {
+	bool any = false;
+
 	while (pages >> pz->min_order && page_hinting_may_pull(pz)) {
 		unsigned long pulled = hint_batch(dev, pz, pages);
 
-		if (!pulled && !page_hinting_harvest(dev))
-			return;
+		any |= !!pulled;
+		if (!page_hinting_harvest(dev) && !pulled)
+			break;
 		pages -= min(pages, pulled);
-		page_hinting_harvest(dev);
 		cond_resched();
 	}
+	return any;
 }
 
 static struct page_hinting_sample take_sample(struct page_hinting_zone *pz)
@@ -174,11 +180,15 @@ static unsigned long look_and_hint(struct page_hinting_device *dev,
 
 	sample = take_sample(pz);
 	advice = page_hinting_policy_step(&pz->policy, &sample);
-	if (advice.hint_pages)
-		hint(dev, pz, advice.hint_pages);
-	if (go_idle(pz))
+	/* Idle memory that must stay, for pressure: look ever less often. */
+	if (advice.hint_pages && !hint(dev, pz, advice.hint_pages))
+		pz->look_in_ms = clamp(2 * pz->look_in_ms, advice.look_in_ms,
+				       PAGE_HINTING_LOOK_MAX_MS);
+	else
+		pz->look_in_ms = 0;
+	if (go_idle(pz) || page_hinting_host_is_gone())
 		return MAX_SCHEDULE_TIMEOUT;
-	return msecs_to_jiffies(advice.look_in_ms) + 1;
+	return msecs_to_jiffies(max(advice.look_in_ms, pz->look_in_ms)) + 1;
 }
 
 static void retry_references(struct page_hinting_zone *pz)
@@ -207,14 +217,14 @@ static unsigned long work(struct page_hinting_zone *pz)
 	if (dev) {
 		do {
 			page_hinting_harvest(dev);
-			retry_references(pz);
 			if (page_hinting_get_state() == PAGE_HINTING_RUNNING)
 				timeout = look_and_hint(dev, pz);
-			/* Only now a harvest that is due may go unnoticed. */
-		} while (READ_ONCE(pz->in_flight_pages) &&
+			/* For all zones: each harvest disarms for all, too. */
+		} while (page_hinting_window_in_use() &&
 			 !page_hinting_arm(dev) && !kthread_should_stop());
 	}
 	srcu_read_unlock(&page_hinting_srcu, idx);
+	retry_references(pz);
 
 	/* A lost interrupt must not mean lost memory. */
 	if (READ_ONCE(pz->in_flight_pages))
@@ -263,7 +273,8 @@ static void publish_zone(struct page_hinting_zone *pz)
 
 	list_add_tail_rcu(&pz->node, &page_hinting_zones);
 	flags = page_hinting_lock(pz->zone);
-	pz->zone->hinting = pz;
+	/* Pairs with who reads it without the lock. */
+	WRITE_ONCE(pz->zone->hinting, pz);
 	page_hinting_unlock(pz->zone, flags);
 	wake_up_process(pz->task);
 }
@@ -300,14 +311,15 @@ static int add_zone(struct zone *zone)
 /**
  * page_hinting_give_up - give up what a host has not given back
  * @pz: the zone
+ * @all: also what only waits for a reference to be dropped
  *
  * Those pages are lost, on purpose: the host may still write to them.
  *
  * Context: Process context, with nothing submitted meanwhile.
  */
-void page_hinting_give_up(struct page_hinting_zone *pz)
+void page_hinting_give_up(struct page_hinting_zone *pz, bool all)
 {
-	unsigned long lost_pages = page_hinting_lose(pz);
+	unsigned long lost_pages = page_hinting_lose(pz, all);
 
 	if (!lost_pages)
 		return;
@@ -323,11 +335,11 @@ static void remove_zone(struct page_hinting_zone *pz)
 
 	kthread_stop(pz->task);
 	page_hinting_count_stop(pz);
-	page_hinting_give_up(pz);
+	page_hinting_give_up(pz, true);
 
 	list_del_rcu(&pz->node);
 	flags = page_hinting_lock(pz->zone);
-	pz->zone->hinting = NULL;
+	WRITE_ONCE(pz->zone->hinting, NULL);
 	page_hinting_unlock(pz->zone, flags);
 
 	/* Readers of the list, of zone->hinting, and the last wake-up. */
@@ -398,6 +410,18 @@ static void update_zones_work(struct work_struct *work)
 
 static DECLARE_WORK(page_hinting_update, update_zones_work);
 
+/**
+ * page_hinting_zones_update_later - as page_hinting_zones_update(), later
+ *
+ * Not while threads are frozen, for ending one would wait until they are not.
+ *
+ * Context: Any.
+ */
+void page_hinting_zones_update_later(void)
+{
+	queue_work(system_freezable_wq, &page_hinting_update);
+}
+
 /*
  * Blocks in flight would make offlining fail. And as the caller holds the
  * memory hotplug lock, others have to look after threads later.
@@ -414,7 +438,7 @@ static int memory_callback(struct notifier_block *nb, unsigned long action,
 		break;
 	case MEM_ONLINE:
 	case MEM_OFFLINE:
-		schedule_work(&page_hinting_update);
+		page_hinting_zones_update_later();
 		break;
 	}
 	return NOTIFY_OK;
@@ -434,6 +458,10 @@ int __init page_hinting_zones_init(void)
 	return register_memory_notifier(&memory_nb);
 }
 #else
+void page_hinting_zones_update_later(void)
+{
+}
+
 int __init page_hinting_zones_init(void)
 {
 	return 0;
