@@ -344,7 +344,7 @@ static void bring_back(const struct options *o)
 	write_knob("enabled", 1);
 }
 
-static void test_after(unsigned long long free_before)
+static void test_after(unsigned long long known_before)
 {
 	struct sums before, after;
 	bool ok;
@@ -352,9 +352,9 @@ static void test_after(unsigned long long free_before)
 	ksft_test_result(wait_hinted(WAIT_MS), "afterwards all is hinted\n");
 	read_sums(&before);
 	ksft_test_result(!before.in_flight, "afterwards nothing is in flight\n");
-	ok = wait_free(free_before - SLACK_BYTES, WAIT_MS);
-	ksft_print_msg("free: %llu MiB, then %llu MiB\n", free_before / MIB,
-		       mem_free() / MIB);
+	ok = wait_known(known_before - LOSS_BYTES, WAIT_MS);
+	ksft_print_msg("known memory: %llu MiB, then %llu MiB\n", known_before / MIB,
+		       mem_known() / MIB);
 	ksft_test_result(ok, "no memory is lost\n");
 	read_sums(&before);
 	use_memory(USED_BYTES);
@@ -368,13 +368,13 @@ static void test_after(unsigned long long free_before)
 static void test_loop(const struct options *o)
 {
 	pid_t pressure = 0, toggle = 0, rebind = 0;
-	unsigned long long free_before;
+	unsigned long long known_before;
 	long long settle = read_knob("settle_ms");
 	struct tally sum = { 0 };
 	unsigned int hinted;
 
 	wait_hinted(WAIT_MS);
-	free_before = mem_free();
+	known_before = mem_known();
 	/* Hint all the time. */
 	write_knob("settle_ms", 20);
 	if (o->pressure)
@@ -394,7 +394,7 @@ static void test_loop(const struct options *o)
 	ksft_test_result(hinted >= 2, "there was hinting all the time\n");
 	ksft_test_result(sum.own && !sum.zero, "no memory in use was discarded\n");
 	ksft_test_result(!sum.other, "no memory showed foreign content\n");
-	test_after(free_before);
+	test_after(known_before);
 }
 
 static void parse(int argc, char **argv, struct options *o)

@@ -155,7 +155,7 @@ static void test_poison(const char *file, bool by_address, const char *how)
 int main(void)
 {
 	const char *why = why_skip();
-	unsigned long long free_before;
+	unsigned long long known_before;
 
 	ksft_print_header();
 	if (why)
@@ -165,13 +165,13 @@ int main(void)
 	write_knob("enabled", 1);
 	use_memory(USED_BYTES);
 	wait_hinted(WAIT_MS);
-	free_before = mem_free();
+	known_before = mem_known();
 	test_cma();
 	/* Soft offlining first: no page can be unpoisoned after a hard one. */
 	test_poison(SOFT_OFFLINE, true, "soft offlining");
 	test_poison(POISON_DIR "/corrupt-pfn", false, "memory failure");
 	write_knob("enabled", 1);
-	ksft_test_result(wait_free(free_before - SLACK_BYTES, WAIT_MS),
+	ksft_test_result(wait_known(known_before - LOSS_BYTES, WAIT_MS),
 			 "no memory is lost\n");
 	ksft_test_result(wait_hinted(WAIT_MS), "hinting goes on\n");
 	ksft_finished();

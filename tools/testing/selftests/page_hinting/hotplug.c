@@ -16,7 +16,8 @@
 
 #define MEMORY_DIR	"/sys/devices/system/memory"
 #define MAX_BLOCKS	4
-#define ROUNDS		3
+#define ROUNDS		2
+#define TURNS		3
 #define WAIT_MS		20000
 
 static int blocks[MAX_BLOCKS];
@@ -49,7 +50,10 @@ static void online_all(void)
 			set_state(blocks[i], "online");
 }
 
-/* The share of a memory block's pages that is hinted, in per cent. */
+/*
+ * The share of a memory block's pages that is hinted, in per cent; 0 if some
+ * are not even free, for those may be such that cannot be moved.
+ */
 static int hinted_share(int block)
 {
 	size_t pages = block_bytes / getpagesize(), n = 0, i;
@@ -58,11 +62,10 @@ static int hinted_share(int block)
 	if (!flags)
 		return 0;
 	pages = read_flags(block * pages, pages, flags);
-	for (i = 0; i < pages; i++)
-		if ((flags[i] & PF_HINTED) == PF_HINTED)
-			n++;
+	for (i = 0; i < pages && flags[i] & PF_BUDDY; i++)
+		n += (flags[i] & PF_HINTED) == PF_HINTED;
 	free(flags);
-	return pages ? n * 100 / pages : 0;
+	return pages && i == pages ? n * 100 / pages : 0;
 }
 
 static void read_block_size(void)
@@ -73,7 +76,7 @@ static void read_block_size(void)
 		block_bytes = strtoull(text, NULL, 16);
 }
 
-/* Those that are hinted from one end to the other, or nearly. */
+/* Those that are free and hinted from one end to the other, or nearly. */
 static void find_blocks(void)
 {
 	DIR *dir = opendir(MEMORY_DIR);
@@ -91,7 +94,7 @@ static void find_blocks(void)
 
 static void test_hinted(void)
 {
-	unsigned long long free_before = mem_free();
+	unsigned long long known_before = mem_known();
 	int off = 0, on = 0, i, ret;
 
 	for (i = 0; i < nr_blocks; i++) {
@@ -105,7 +108,7 @@ static void test_hinted(void)
 	for (i = 0; i < nr_blocks; i++)
 		on += is_online(blocks[i]) || !set_state(blocks[i], "online");
 	ksft_test_result(on == nr_blocks, "and comes back\n");
-	ksft_test_result(wait_free(free_before - SLACK_BYTES, WAIT_MS),
+	ksft_test_result(wait_known(known_before - LOSS_BYTES, WAIT_MS),
 			 "no memory is lost\n");
 	ksft_test_result(wait_hinted(WAIT_MS) && hinted_share(blocks[0]) >= 90,
 			 "it is hinted again\n");
@@ -130,27 +133,31 @@ static int count_successes(int enabled)
 	return ok;
 }
 
+/* Turn by turn, so that both meet the same guest. */
 static void test_churn(void)
 {
 	long long settle = read_knob("settle_ms");
-	int without, with;
+	int tries = TURNS * ROUNDS * nr_blocks, with = 0, without = 0, i;
+	unsigned long long acknowledged = 0;
 	struct sums before, after;
 
-	without = count_successes(0);
-	write_knob("enabled", 1);
 	/* Hint all the time. */
 	write_knob("settle_ms", 100);
-	read_sums(&before);
-	with = count_successes(1);
-	read_sums(&after);
+	for (i = 0; i < TURNS; i++) {
+		without += count_successes(0);
+		write_knob("enabled", 1);
+		read_sums(&before);
+		with += count_successes(1);
+		read_sums(&after);
+		acknowledged += after.acknowledged - before.acknowledged;
+	}
 	write_knob("settle_ms", settle);
 	ksft_print_msg("%d of %d with hinting (%llu MiB acknowledged meanwhile), %d without\n",
-		       with, ROUNDS * nr_blocks,
-		       (after.acknowledged - before.acknowledged) / MIB, without);
-	ksft_test_result(with && with >= without - 1,
+		       with, tries, acknowledged / MIB, without);
+	/* Either may lose some to what the churn holds at that moment. */
+	ksft_test_result(with && with >= without - tries / 8,
 			 "as often with hinting as without\n");
-	ksft_test_result(after.acknowledged > before.acknowledged,
-			 "there was hinting meanwhile\n");
+	ksft_test_result(acknowledged, "there was hinting meanwhile\n");
 }
 
 int main(void)

@@ -143,9 +143,38 @@ static unsigned long long read_meminfo(const char *key)
 	return kb * 1024;
 }
 
+/* Free pages that a processor keeps for itself are in no free list. */
+static unsigned long long per_cpu_free(void)
+{
+	unsigned long long pages = 0, n;
+	char line[128];
+	FILE *f = fopen("/proc/zoneinfo", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, " count: %llu", &n) == 1)
+			pages += n;
+	if (f)
+		fclose(f);
+	return pages * getpagesize();
+}
+
 unsigned long long mem_free(void)
 {
 	return read_meminfo("MemFree");
+}
+
+unsigned long long mem_known(void)
+{
+	static const char * const keys[] = {
+		"MemFree", "Slab", "AnonPages", "Buffers", "Cached",
+		"KernelStack", "PageTables",
+	};
+	unsigned long long bytes = per_cpu_free();
+	size_t i;
+
+	for (i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		bytes += read_meminfo(keys[i]);
+	return bytes;
 }
 
 unsigned long long mem_available(void)
@@ -241,11 +270,11 @@ bool wait_drained(long ms)
 	return false;
 }
 
-bool wait_free(unsigned long long bytes, long ms)
+bool wait_known(unsigned long long bytes, long ms)
 {
 	long end = now_ms() + ms;
 
-	while (mem_free() < bytes) {
+	while (mem_known() < bytes) {
 		if (now_ms() > end)
 			return false;
 		sleep_ms(100);

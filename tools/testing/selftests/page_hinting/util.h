@@ -9,11 +9,10 @@
 #define PH_DIR		"/sys/kernel/mm/page_hinting"
 #define FAULT_DIR	"/sys/kernel/debug/fail_page_hinting_ack"
 #define MIB		(1024UL * 1024)
-/*
- * An idle guest still allocates and frees a little: so much may be unhinted
- * for a moment, and so much may MemFree differ from one moment to another.
- */
+/* An idle guest still frees a little: so much may be unhinted for a moment. */
 #define SLACK_BYTES	(16 * MIB)
+/* The counters in /proc/meminfo are not of one moment: less is not a loss. */
+#define LOSS_BYTES	(4 * MIB)
 
 /* Bits of /proc/kpageflags. */
 #define BIT_ULL(nr)	(1ULL << (nr))
@@ -50,6 +49,11 @@ bool read_sums(struct sums *s);
 /* In bytes. */
 unsigned long long mem_free(void);
 unsigned long long mem_available(void);
+/*
+ * All that is free or whose user is known. Memory that a driver took from the
+ * allocator and did not give back is in neither.
+ */
+unsigned long long mem_known(void);
 
 long now_ms(void);
 void sleep_ms(long ms);
@@ -64,8 +68,8 @@ void save_knobs(void);
 bool wait_hinted(long ms);
 bool wait_drained(long ms);
 
-/* Waits until MemFree is at least this much; false: not in time. */
-bool wait_free(unsigned long long bytes, long ms);
+/* Waits until mem_known() is at least this much; false: not in time. */
+bool wait_known(unsigned long long bytes, long ms);
 
 /* Anonymous memory, huge pages preferred; NULL where there is none. */
 char *map_memory(size_t bytes);
