@@ -22,7 +22,7 @@ struct virtqueue;
 struct virtio_balloon_hinting {
 	struct page_hinting_device dev;
 	struct virtqueue *vq;
-	spinlock_t lock;
+	spinlock_t lock;	/* serialises operations on the queue */
 	bool wanted;
 };
 

@@ -29,7 +29,10 @@
 DEFINE_STATIC_KEY_FALSE(page_hinting_key);
 EXPORT_SYMBOL_GPL(page_hinting_key);
 
+/* What is registered and enabled, the knobs, and the list of zones. */
 DEFINE_MUTEX(page_hinting_mutex);
+
+/* For readers of the device and of the list of zones. */
 DEFINE_SRCU(page_hinting_srcu);
 
 /*
@@ -619,7 +622,7 @@ void __page_hinting_back_off(struct zonelist *zonelist, int highest_zoneidx,
 
 /*
  * After a harvest by who is no thread: nobody would be told of the next
- * acknowledgement, as each harvest disarms.
+ * acknowledgment, as each harvest disarms.
  */
 static void arm_again(void)
 {

@@ -22,7 +22,7 @@
  * @waited_for: a zone found no room since the last wake-up
  */
 static struct window {
-	spinlock_t lock;
+	spinlock_t lock;	/* protects the rest */
 	unsigned long limit_pages;
 	unsigned long used_pages;
 	unsigned int used_blocks;

@@ -31,7 +31,7 @@
  */
 struct host {
 	struct page_hinting_device dev;
-	spinlock_t lock;
+	spinlock_t lock;	/* protects the rest */
 	struct page *ring[RING];
 	struct page *used[2 * RING];
 	unsigned int nr_ring;
@@ -305,7 +305,7 @@ static struct page *wait_for_block(struct kunit *test)
 	return host->ring[0];
 }
 
-/* Whoever holds a reference across an acknowledgement keeps the block. */
+/* Whoever holds a reference across an acknowledgment keeps the block. */
 static void held_reference(struct kunit *test)
 {
 	struct page *page = wait_for_block(test);
@@ -330,7 +330,7 @@ static void held_reference(struct kunit *test)
 }
 
 /* A host that answers twice, or for what it does not have. */
-static void wrong_acknowledgements(struct kunit *test)
+static void wrong_acknowledgments(struct kunit *test)
 {
 	struct page *page = wait_for_block(test);
 	struct page *other = alloc_page(GFP_KERNEL);
@@ -572,7 +572,7 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE(idle_memory_is_hinted),
 	KUNIT_CASE(window_bounds_what_is_in_flight),
 	KUNIT_CASE(held_reference),
-	KUNIT_CASE(wrong_acknowledgements),
+	KUNIT_CASE(wrong_acknowledgments),
 	KUNIT_CASE(split_and_merge),
 	KUNIT_CASE_SLOW(counts_survive_a_storm),
 	KUNIT_CASE(disabled_means_no_marks),
@@ -591,4 +591,5 @@ static struct kunit_suite block_suite = {
 	.exit = host_exit,
 	.test_cases = block_cases,
 };
+
 kunit_test_suite(block_suite);

@@ -7,8 +7,8 @@
 #include "../policy.h"
 
 #define SETTLE_MS	1000U
-#define GIB		(1UL << 18)	/* in pages */
-#define MIB		(1UL << 8)
+#define MIB		256UL		/* in pages */
+#define GIB		(1024 * MIB)
 
 /**
  * struct replay - a zone under the policy, in simulated time
@@ -244,4 +244,5 @@ static struct kunit_suite policy_suite = {
 	.name = "page_hinting_policy",
 	.test_cases = policy_cases,
 };
+
 kunit_test_suite(policy_suite);
