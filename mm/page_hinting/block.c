@@ -24,6 +24,8 @@
  */
 #define pr_fmt(fmt) "page_hinting: " fmt
 
+#include <linux/jiffies.h>
+#include <linux/ktime.h>
 #include <linux/log2.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
@@ -107,6 +109,23 @@ static void uncount_unhinted(struct page_hinting_zone *pz, unsigned int order,
 	pz->low_pages = min(pz->low_pages, pz->unhinted_pages);
 }
 
+/* What was hinted is used again, or, for a moment, merged or split. */
+static void uncount_hinted(struct page_hinting_zone *pz, unsigned int order)
+{
+	pz->hinted_pages -= 1UL << order;
+	if (pz->taken || pz->hinted_pages + PAGE_HINTING_SIGNIFICANT_PAGES >
+			 pz->hinted_high_pages)
+		return;
+	pz->taken = true;
+	pz->taken_at = jiffies;
+}
+
+static void count_hinted(struct page_hinting_zone *pz, unsigned int order)
+{
+	pz->hinted_pages += 1UL << order;
+	pz->hinted_high_pages = max(pz->hinted_high_pages, pz->hinted_pages);
+}
+
 void __page_hinting_added(struct page *page, struct zone *zone,
 			  unsigned int order, int migratetype)
 {
@@ -116,7 +135,7 @@ void __page_hinting_added(struct page *page, struct zone *zone,
 	if (!is_counted(pz, page))
 		return;
 	if (PageBuddyOffline(page))
-		pz->hinted_pages += 1UL << order;
+		count_hinted(pz, order);
 	else
 		count_unhinted(pz, order, migratetype);
 }
@@ -130,7 +149,7 @@ void __page_hinting_removed(struct page *page, struct zone *zone,
 	if (!is_counted(pz, page))
 		return;
 	if (PageBuddyOffline(page))
-		pz->hinted_pages -= 1UL << order;
+		uncount_hinted(pz, order);
 	else
 		uncount_unhinted(pz, order, migratetype);
 }
@@ -343,6 +362,7 @@ unsigned int page_hinting_pull(struct page_hinting_zone *pz,
 /* Offline -> free again, unless somebody else holds a reference right now. */
 static bool put_back(struct page_hinting_zone *pz, struct page *page)
 {
+	unsigned long hinted_pages = pz->hinted_pages;
 	bool acknowledged = page_private(page) & BLOCK_ACKNOWLEDGED;
 	unsigned int order = page_private(page) & ~BLOCK_ACKNOWLEDGED;
 
@@ -357,6 +377,7 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 	set_page_private(page, 0);
 	page_hinting_give(pz->zone, page, order,
 			  acknowledged && is_counted(pz, page));
+	pz->marked_pages += pz->hinted_pages - hinted_pages;
 	return true;
 }
 
@@ -563,6 +584,8 @@ void page_hinting_count_start(struct page_hinting_zone *pz)
 
 	memset(pz->nr_unhinted, 0, sizeof(pz->nr_unhinted));
 	pz->hinted_pages = 0;
+	pz->last_hinted_pages = 0;
+	pz->marked_pages = 0;
 	/* Pairs with the zone's thread, which begins to count then. */
 	WRITE_ONCE(pz->counted_pfn, 0);
 	pz->armed = false;
@@ -654,6 +677,37 @@ bool page_hinting_try_arm(struct page_hinting_zone *pz)
 		pz->low_pages = 0;
 	page_hinting_unlock(pz->zone, flags);
 	return pz->armed;
+}
+
+/**
+ * page_hinting_take_sample - what happened since the last sample
+ * @pz: the zone
+ * @sample: is set
+ *
+ * Context: The zone's thread, which is not armed any more.
+ */
+void page_hinting_take_sample(struct page_hinting_zone *pz,
+			      struct page_hinting_sample *sample)
+{
+	unsigned long flags = page_hinting_lock(pz->zone);
+	unsigned long hinted_pages = pz->last_hinted_pages + pz->marked_pages;
+
+	sample->now_ms = ktime_to_ms(ktime_get());
+	sample->low_pages = pz->low_pages;
+	sample->unhinted_pages = pz->unhinted_pages;
+	sample->taken_pages = hinted_pages - min(hinted_pages, pz->hinted_pages);
+	sample->taken_ms = sample->now_ms;
+	if (pz->taken)
+		sample->taken_ms -= jiffies_to_msecs(jiffies - pz->taken_at);
+
+	pz->low_pages = pz->unhinted_pages;
+	pz->last_hinted_pages = pz->hinted_pages;
+	pz->hinted_high_pages = pz->hinted_pages;
+	pz->marked_pages = 0;
+	pz->taken = false;
+	/* What is freed from here on is seen, or asked for anew. */
+	pz->armed = false;
+	page_hinting_unlock(pz->zone, flags);
 }
 
 /* Is this the head of a hinted block that reaches over @offset pages? */

@@ -46,7 +46,8 @@ static struct page_hinting_device *registered;
 
 /* The knobs, written under the mutex; what reads them reads them once. */
 unsigned int page_hinting_min_order;
-unsigned int page_hinting_settle_ms = 1000;
+unsigned int page_hinting_settle_ms = PAGE_HINTING_SETTLE_MS;
+unsigned int page_hinting_settle_max_ms = PAGE_HINTING_SETTLE_MAX_MS;
 
 static bool allowed = true;		/* page_hinting=off was not given */
 static bool enabled = true;		/* what sysfs says */

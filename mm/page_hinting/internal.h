@@ -41,6 +41,9 @@
 #define PAGE_HINTING_HOLD_MS		250
 /* While nothing may be pulled, look this seldom. */
 #define PAGE_HINTING_LOOK_MAX_MS	10000
+/* Memory is idle when it was free for so long at first, and at most. */
+#define PAGE_HINTING_SETTLE_MS		125
+#define PAGE_HINTING_SETTLE_MAX_MS	10000
 /* A host that acknowledges nothing for this long is not waited for. */
 #define PAGE_HINTING_SILENCE_MS		1000
 /* Try this often to take back a block that somebody holds a reference to. */
@@ -86,6 +89,12 @@ enum page_hinting_event {
  *	order
  * @low_pages: the least of @unhinted_pages since the last sample
  * @hinted_pages: free and marked
+ * @marked_pages: joined @hinted_pages since the last sample, when the host
+ *	had acknowledged them
+ * @last_hinted_pages: @hinted_pages at the last sample
+ * @hinted_high_pages: the most of @hinted_pages since the last sample
+ * @taken: hinted memory worth mentioning was taken since the last sample
+ * @taken_at: jiffies; when
  * @in_flight_pages: on @in_flight and @retry
  * @acknowledged_pages: acknowledged ever; wraps
  * @counted_pfn: blocks below it are counted; 0 is none and hooks off,
@@ -96,9 +105,13 @@ enum page_hinting_event {
  * @retry: acknowledged blocks that somebody holds a reference to
  * @reserved_pages: part of the window that is in use, under its lock
  * @wants_window: the thread found no room in it, under its lock
+ * @competes: has a part of it or wants one, under its lock
  * @policy: only used by the thread
+ * @settle_ms: the policy's settle time, for who wants to know; lockless
+ * @refaulted_pages: hinted too early ever; wraps; lockless
  * @look_in_ms: when to look again although nothing could be pulled; 0 if it
  *	could. The thread's.
+ * @busy_ms: when there last was something unhinted; the thread's
  * @pcp_drained: no free came since per-CPU lists were drained; the thread's
  * @quiet_until: jiffies; nothing is pulled before. Lockless.
  */
@@ -115,6 +128,11 @@ struct page_hinting_zone {
 	unsigned long unhinted_pages;
 	unsigned long low_pages;
 	unsigned long hinted_pages;
+	unsigned long marked_pages;
+	unsigned long last_hinted_pages;
+	unsigned long hinted_high_pages;
+	bool taken;
+	unsigned long taken_at;
 	unsigned long in_flight_pages;
 	unsigned long acknowledged_pages;
 	unsigned long counted_pfn;
@@ -125,9 +143,13 @@ struct page_hinting_zone {
 
 	unsigned long reserved_pages;
 	bool wants_window;
+	bool competes;
 
 	struct page_hinting_policy policy;
+	unsigned long settle_ms;
+	unsigned long refaulted_pages;
 	unsigned int look_in_ms;
+	u64 busy_ms;
 	bool pcp_drained;
 
 	unsigned long quiet_until;
@@ -149,6 +171,7 @@ extern struct list_head page_hinting_zones;
 extern struct page_hinting_device __rcu *page_hinting_dev;
 extern unsigned int page_hinting_min_order;
 extern unsigned int page_hinting_settle_ms;
+extern unsigned int page_hinting_settle_max_ms;
 
 /* block.c: what happens to a block, under the lock of its zone */
 unsigned int page_hinting_pull(struct page_hinting_zone *pz,
@@ -168,6 +191,8 @@ bool page_hinting_count_chunk(struct page_hinting_zone *pz);
 void page_hinting_set_min_order(struct page_hinting_zone *pz,
 				unsigned int min_order);
 bool page_hinting_try_arm(struct page_hinting_zone *pz);
+void page_hinting_take_sample(struct page_hinting_zone *pz,
+			      struct page_hinting_sample *sample);
 
 /* window.c */
 void page_hinting_window_set(unsigned long bytes);
@@ -180,6 +205,7 @@ unsigned long page_hinting_window_reserve(struct page_hinting_zone *pz,
 void page_hinting_window_release(struct page_hinting_zone *pz,
 				 unsigned long pages, unsigned int nr_blocks);
 void page_hinting_window_new_ring(void);
+void page_hinting_window_leave(struct page_hinting_zone *pz);
 
 /* zone.c: one thread per zone */
 void page_hinting_wake(struct page_hinting_zone *pz,

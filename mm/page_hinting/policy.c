@@ -17,57 +17,192 @@
  *	   +---------------------------------> time
  *	     |<---- settle time ---->|
  *
- * The settle time is cut into buckets, each of which keeps its own lowest
- * point, so that one lapse is forgotten one settle time and one bucket later.
+ * The settle time is short to begin with, so that a guest that goes idle gives
+ * its memory back at once. A program that pauses for longer than that finds
+ * its memory gone, once or twice: then the settle time becomes half as long
+ * again as the pause was, and what the program uses stays unhinted from there
+ * on. A pause that is much longer than the settle time has to be seen twice,
+ * for most memory that is needed again is not needed again and again. When no
+ * memory is used any more that had been unused for at least a third of the settle
+ * time, that is halved, and soon is short again.
+ *
+ * What was hinted when is kept in a ledger. Demand for hinted memory is held
+ * against its newest entries, whichever blocks it took: had that much less
+ * been hinted, the demand would have been met without the host.
  */
-#include <linux/kernel.h>
+#include <linux/limits.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
 
 #include "policy.h"
 
-#define NR_LOWS		(PAGE_HINTING_BUCKETS + 1)
+/* A gap that is so many times the settle time has to be seen twice. */
+#define FAR			8
+/* A settle time that was not needed for so many times its length is halved. */
+#define PATIENCE		4
+/*
+ * It was needed if memory is used that was unused for such a part of it. Looks
+ * tell pauses up to one look too short, and the settle time is half as long
+ * again as the pause: a pause is never seen as less than 0.41 of it.
+ */
+#define PROOF			3
 
-static unsigned int bucket_ms(const struct page_hinting_policy *policy)
+/* The settle time that a pause of @gap_ms asks for. */
+static unsigned int settle_for(unsigned int gap_ms)
 {
-	return max(policy->settle_ms / PAGE_HINTING_BUCKETS, 1U);
+	return gap_ms + gap_ms / 2;
 }
 
-/* Begin new buckets until the newest one includes @sample->now_ms. */
-static void advance(struct page_hinting_policy *policy,
-		    const struct page_hinting_sample *sample)
+/* Would waiting for memory that comes back after @gap_ms be worth it? */
+static bool is_early(const struct page_hinting_policy *policy, u64 gap_ms)
 {
-	unsigned int length_ms = bucket_ms(policy);
-	unsigned int i;
+	return gap_ms < policy->max_settle_ms &&
+	       settle_for(gap_ms) <= policy->max_settle_ms;
+}
 
-	for (i = 0; i < NR_LOWS; i++) {
-		if (sample->now_ms - policy->start_ms < length_ms)
-			return;
-		policy->start_ms += length_ms;
-		policy->newest = (policy->newest + 1) % NR_LOWS;
-		/* All that is known of a time with no sample is its low. */
-		policy->low_pages[policy->newest] = sample->low_pages;
-		if (sample->now_ms - policy->start_ms < length_ms)
-			policy->low_pages[policy->newest] =
-				sample->unhinted_pages;
+/* Was a gap of about this length seen before, not too long ago? */
+static bool was_seen(const struct page_hinting_policy *policy,
+		     unsigned int gap_ms, u64 end_ms)
+{
+	return policy->far_gap_ms && gap_ms / 2 <= policy->far_gap_ms &&
+	       policy->far_gap_ms / 2 <= gap_ms &&
+	       end_ms - policy->far_gap_seen_ms <=
+	       4 * (u64)policy->max_settle_ms;
+}
+
+/* Is this gap, a long one that ends at @end_ms, the second one of its kind? */
+static bool is_habit(struct page_hinting_policy *policy, unsigned int gap_ms,
+		     u64 end_ms)
+{
+	if (!was_seen(policy, gap_ms, end_ms)) {
+		policy->far_gap_ms = gap_ms;
+		policy->far_gap_seen_ms = end_ms;
 	}
-	policy->start_ms = sample->now_ms;
+	/* Not if it began before the first one ended: then it is the same. */
+	return end_ms - policy->far_gap_seen_ms >= gap_ms;
+}
+
+static void learn(struct page_hinting_policy *policy, unsigned int gap_ms,
+		  u64 end_ms)
+{
+	unsigned int settle_ms = settle_for(gap_ms);
+
+	policy->early_pages = 0;
+	policy->proved_ms = policy->now_ms;
+	if (settle_ms <= policy->settle_ms)
+		return;
+	if (gap_ms > FAR * policy->settle_ms && !is_habit(policy, gap_ms, end_ms))
+		return;
+	policy->far_gap_ms = 0;
+	policy->settle_ms = settle_ms;
+}
+
+/*
+ * Hold what was taken against the ledger. Returns what came back early. What
+ * little reaches into an older entry says nothing of that one's gap.
+ */
+static unsigned long refault(struct page_hinting_policy *policy,
+			     const struct page_hinting_sample *sample)
+{
+	unsigned long left_pages = sample->taken_pages;
+
+	while (left_pages && policy->ledger_len) {
+		struct page_hinting_entry *entry;
+		unsigned long pages;
+		u64 gap_ms;
+
+		entry = &policy->ledger[policy->ledger_len - 1];
+		gap_ms = sample->taken_ms - entry->unused_ms;
+		if (!is_early(policy, gap_ms)) {
+			policy->ledger_len = 0;
+			policy->early_pages = 0;
+			break;
+		}
+		pages = min(left_pages, entry->pages);
+		left_pages -= pages;
+		entry->pages -= pages;
+		if (!entry->pages)
+			policy->ledger_len--;
+		policy->early_pages += pages;
+		if (policy->early_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
+			learn(policy, gap_ms, sample->taken_ms);
+	}
+	return sample->taken_pages - left_pages;
+}
+
+static void decay(struct page_hinting_policy *policy)
+{
+	while (policy->settle_ms > policy->min_settle_ms) {
+		u64 patience_ms = PATIENCE * (u64)policy->settle_ms;
+
+		if (policy->now_ms - policy->proved_ms < patience_ms)
+			return;
+		policy->proved_ms += patience_ms;
+		policy->settle_ms = max(policy->settle_ms / 2,
+					policy->min_settle_ms);
+	}
+	policy->proved_ms = policy->now_ms;
+}
+
+/* The lowest point, with this one in it. Pages beyond 32 bits can wait. */
+static unsigned long update_low(struct minmax *low, unsigned int ms, u64 now_ms,
+				unsigned long pages)
+{
+	return minmax_running_min(low, ms, now_ms,
+				  min_t(unsigned long, pages, U32_MAX));
+}
+
+/* Was memory used that had been unused for a good part of the settle time? */
+static void prove(struct page_hinting_policy *policy,
+		  const struct page_hinting_sample *sample)
+{
+	unsigned int proof_ms = policy->settle_ms / PROOF;
+	unsigned long unused_pages;
+
+	unused_pages = update_low(&policy->recent_low, proof_ms,
+				  sample->now_ms, policy->level_pages);
+	if (unused_pages >= sample->low_pages + PAGE_HINTING_SIGNIFICANT_PAGES)
+		policy->proved_ms = policy->now_ms;
+	update_low(&policy->recent_low, proof_ms, sample->now_ms,
+		   sample->low_pages);
+	policy->level_pages = sample->unhinted_pages;
+}
+
+/* Look often enough, and when the oldest low is forgotten. */
+static unsigned int next_look(const struct page_hinting_policy *policy)
+{
+	unsigned int age_ms = (u32)policy->now_ms - policy->low.s[0].t;
+	unsigned int look_in_ms = policy->settle_ms / PAGE_HINTING_LOOKS;
+
+	if (age_ms <= policy->settle_ms)
+		look_in_ms = min(look_in_ms, policy->settle_ms - age_ms + 1);
+	return max(look_in_ms, 1U);
 }
 
 /**
  * page_hinting_policy_init - forget all that was seen
  * @policy: the policy
- * @settle_ms: how long memory has to stay free until it counts as idle
+ * @min_settle_ms: how long memory has to stay free at least until it counts
+ *	as idle
+ * @max_settle_ms: the most that this is lengthened to, by what is learnt; not
+ *	if it is less than @min_settle_ms
  * @now_ms: the time
  *
  * No memory counts as idle until a settle time from now.
  */
 void page_hinting_policy_init(struct page_hinting_policy *policy,
-			      unsigned int settle_ms, u64 now_ms)
+			      unsigned int min_settle_ms,
+			      unsigned int max_settle_ms, u64 now_ms)
 {
 	memset(policy, 0, sizeof(*policy));
-	policy->settle_ms = settle_ms;
-	policy->start_ms = now_ms;
+	policy->min_settle_ms = min_settle_ms;
+	policy->max_settle_ms = max_settle_ms;
+	policy->settle_ms = min_settle_ms;
+	policy->now_ms = now_ms;
+	policy->proved_ms = now_ms;
+	policy->fresh = true;
+	minmax_reset(&policy->low, now_ms, 0);
+	minmax_reset(&policy->recent_low, now_ms, 0);
 }
 
 /**
@@ -81,33 +216,59 @@ struct page_hinting_advice
 page_hinting_policy_step(struct page_hinting_policy *policy,
 			 const struct page_hinting_sample *sample)
 {
-	struct page_hinting_advice advice = {
-		.hint_pages = sample->unhinted_pages,
-	};
-	unsigned long *low_pages = policy->low_pages;
+	struct page_hinting_advice advice = { };
+
+	policy->now_ms = sample->now_ms;
+	advice.refaulted_pages = refault(policy, sample);
+	policy->fresh &= sample->unhinted_pages >= PAGE_HINTING_SIGNIFICANT_PAGES;
+	prove(policy, sample);
+	advice.hint_pages = min(update_low(&policy->low, policy->settle_ms,
+					   sample->now_ms, sample->low_pages),
+				sample->unhinted_pages);
+	decay(policy);
+	advice.look_in_ms = next_look(policy);
+	return advice;
+}
+
+static void forget_pages(struct minmax *lows, unsigned long pages)
+{
 	unsigned int i;
 
-	low_pages[policy->newest] = min(low_pages[policy->newest],
-					sample->low_pages);
-	advance(policy, sample);
-	for (i = 0; i < NR_LOWS; i++)
-		advice.hint_pages = min(advice.hint_pages, low_pages[i]);
-
-	advice.look_in_ms = bucket_ms(policy) -
-			    (unsigned int)(sample->now_ms - policy->start_ms);
-	return advice;
+	for (i = 0; i < ARRAY_SIZE(lows->s); i++)
+		lows->s[i].v -= min_t(unsigned long, lows->s[i].v, pages);
 }
 
 /**
  * page_hinting_policy_pulled - unhinted memory went, and nobody needed it
  * @policy: the policy
- * @pages: how much hinting itself took since the last step
+ * @pages: how much hinting itself took since the last call
  */
 void page_hinting_policy_pulled(struct page_hinting_policy *policy,
 				unsigned long pages)
 {
-	unsigned int i;
+	u64 unused_ms = policy->now_ms - policy->settle_ms;
+	struct page_hinting_entry *ledger = policy->ledger;
+	struct page_hinting_entry *newest;
 
-	for (i = 0; i < NR_LOWS; i++)
-		policy->low_pages[i] -= min(policy->low_pages[i], pages);
+	if (!pages)
+		return;
+	forget_pages(&policy->low, pages);
+	forget_pages(&policy->recent_low, pages);
+	policy->level_pages -= min(policy->level_pages, pages);
+	if (policy->fresh) {
+		policy->fresh = policy->level_pages >=
+				PAGE_HINTING_SIGNIFICANT_PAGES;
+		return;
+	}
+
+	newest = policy->ledger_len ? &ledger[policy->ledger_len - 1] : NULL;
+	if (!newest || unused_ms - newest->unused_ms >= policy->settle_ms) {
+		if (policy->ledger_len == PAGE_HINTING_LEDGER_LEN)
+			memmove(ledger, ledger + 1,
+				--policy->ledger_len * sizeof(*ledger));
+		newest = &ledger[policy->ledger_len++];
+		newest->unused_ms = unused_ms;
+		newest->pages = 0;
+	}
+	newest->pages += pages;
 }

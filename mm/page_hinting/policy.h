@@ -8,24 +8,62 @@
 #ifndef _MM_PAGE_HINTING_POLICY_H
 #define _MM_PAGE_HINTING_POLICY_H
 
+#include <linux/mm.h>
+#include <linux/sizes.h>
 #include <linux/types.h>
+#include <linux/win_minmax.h>
 
-/* More buckets notice idle memory sooner, and wake the thread more often. */
-#define PAGE_HINTING_BUCKETS	8
+/* Less than this, in pages, is no habit. */
+#define PAGE_HINTING_SIGNIFICANT_PAGES	(SZ_8M >> PAGE_SHIFT)
+/* Looks at a zone within one settle time. */
+#define PAGE_HINTING_LOOKS		4
+/* Pulls that are told apart when their memory is needed again. */
+#define PAGE_HINTING_LEDGER_LEN		8
 
 /**
- * struct page_hinting_policy - the recent lows of a zone's unhinted memory
+ * struct page_hinting_entry - memory that was hinted at one time
+ * @unused_ms: since when nobody had needed it
+ * @pages: how much of it was not needed since
+ */
+struct page_hinting_entry {
+	u64 unused_ms;
+	unsigned long pages;
+};
+
+/**
+ * struct page_hinting_policy - what is known of a zone's habits
+ * @min_settle_ms: the least that @settle_ms may be
+ * @max_settle_ms: the most
  * @settle_ms: how long memory has to stay free until it counts as idle
- * @start_ms: when the newest bucket began
- * @newest: index of the newest bucket
- * @low_pages: the least unhinted memory within each bucket's time; all but
- *	the newest are complete and together as long as @settle_ms
+ * @now_ms: when the last sample was taken
+ * @proved_ms: when @settle_ms last turned out to be needed
+ * @fresh: memory that was free from the start is still being hinted, of
+ *	which nobody knows how long it had been unused
+ * @low: the least unhinted memory, in pages, within @settle_ms
+ * @recent_low: the same within the part of it that proves it of use
+ * @level_pages: unhinted memory after the last sample
+ * @ledger: what was hinted when, oldest first
+ * @ledger_len: how many entries are in use
+ * @early_pages: hinted too early since something was learnt from that
+ * @far_gap_ms: a time between two uses that was much longer than @settle_ms,
+ *	seen once
+ * @far_gap_seen_ms: when it ended
  */
 struct page_hinting_policy {
+	unsigned int min_settle_ms;
+	unsigned int max_settle_ms;
 	unsigned int settle_ms;
-	u64 start_ms;
-	unsigned int newest;
-	unsigned long low_pages[PAGE_HINTING_BUCKETS + 1];
+	u64 now_ms;
+	u64 proved_ms;
+	bool fresh;
+	struct minmax low;
+	struct minmax recent_low;
+	unsigned long level_pages;
+	struct page_hinting_entry ledger[PAGE_HINTING_LEDGER_LEN];
+	unsigned int ledger_len;
+	unsigned long early_pages;
+	unsigned int far_gap_ms;
+	u64 far_gap_seen_ms;
 };
 
 /**
@@ -33,11 +71,15 @@ struct page_hinting_policy {
  * @now_ms: the time, from a clock that does not go back
  * @low_pages: the least unhinted memory since the sample before
  * @unhinted_pages: unhinted memory at @now_ms
+ * @taken_pages: hinted memory that was allocated since the sample before
+ * @taken_ms: when, the first time that it was worth mentioning
  */
 struct page_hinting_sample {
 	u64 now_ms;
 	unsigned long low_pages;
 	unsigned long unhinted_pages;
+	unsigned long taken_pages;
+	u64 taken_ms;
 };
 
 /**
@@ -45,14 +87,17 @@ struct page_hinting_sample {
  * @hint_pages: hint this much now
  * @look_in_ms: take the next sample after this time, if there is anything
  *	unhinted left
+ * @refaulted_pages: so much of what was taken had been hinted too early
  */
 struct page_hinting_advice {
 	unsigned long hint_pages;
 	unsigned int look_in_ms;
+	unsigned long refaulted_pages;
 };
 
 void page_hinting_policy_init(struct page_hinting_policy *policy,
-			      unsigned int settle_ms, u64 now_ms);
+			      unsigned int min_settle_ms,
+			      unsigned int max_settle_ms, u64 now_ms);
 struct page_hinting_advice
 page_hinting_policy_step(struct page_hinting_policy *policy,
 			 const struct page_hinting_sample *sample);

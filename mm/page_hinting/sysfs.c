@@ -18,6 +18,17 @@
 
 static struct kobject *page_hinting_kobj;
 
+/* A number within limits. Returns 0, -EINVAL or -ERANGE. */
+static int parse(const char *buf, unsigned long min, unsigned long max,
+		 unsigned long *value)
+{
+	int err = kstrtoul(buf, 10, value);
+
+	if (err)
+		return err;
+	return *value < min || *value > max ? -ERANGE : 0;
+}
+
 static ssize_t enabled_show(struct kobject *kobj, struct kobj_attribute *attr,
 			    char *buf)
 {
@@ -27,10 +38,10 @@ static ssize_t enabled_show(struct kobject *kobj, struct kobj_attribute *attr,
 static ssize_t enabled_store(struct kobject *kobj, struct kobj_attribute *attr,
 			     const char *buf, size_t count)
 {
-	unsigned int value;
+	unsigned long value;
 	int err;
 
-	err = kstrtouint(buf, 10, &value);
+	err = parse(buf, 0, ULONG_MAX, &value);
 	if (err)
 		return err;
 	if (value > 1)
@@ -55,14 +66,12 @@ static ssize_t min_order_store(struct kobject *kobj,
 			       struct kobj_attribute *attr, const char *buf,
 			       size_t count)
 {
-	unsigned int value;
+	unsigned long value;
 	int err;
 
-	err = kstrtouint(buf, 10, &value);
+	err = parse(buf, PAGE_HINTING_COUNT_ORDER, MAX_PAGE_ORDER, &value);
 	if (err)
 		return err;
-	if (value < PAGE_HINTING_COUNT_ORDER || value > MAX_PAGE_ORDER)
-		return -ERANGE;
 
 	guard(mutex)(&page_hinting_mutex);
 	/* At least one block has to fit into the window. */
@@ -87,14 +96,11 @@ static ssize_t window_bytes_store(struct kobject *kobj,
 	unsigned long value;
 	int err;
 
-	err = kstrtoul(buf, 10, &value);
+	guard(mutex)(&page_hinting_mutex);
+	err = parse(buf, PAGE_SIZE << page_hinting_min_order, WINDOW_MAX_BYTES,
+		    &value);
 	if (err)
 		return err;
-
-	guard(mutex)(&page_hinting_mutex);
-	if (value < PAGE_SIZE << page_hinting_min_order ||
-	    value > WINDOW_MAX_BYTES)
-		return -ERANGE;
 	if (!PAGE_ALIGNED(value))
 		return -EINVAL;
 	page_hinting_window_set(value);
@@ -103,6 +109,21 @@ static ssize_t window_bytes_store(struct kobject *kobj,
 }
 
 static struct kobj_attribute window_bytes_attr = __ATTR_RW(window_bytes);
+
+static ssize_t store_settle(const char *buf, size_t count, unsigned int *knob)
+{
+	unsigned long value;
+	int err;
+
+	err = parse(buf, SETTLE_MIN_MS, SETTLE_MAX_MS, &value);
+	if (err)
+		return err;
+
+	guard(mutex)(&page_hinting_mutex);
+	WRITE_ONCE(*knob, value);
+	page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
+	return count;
+}
 
 static ssize_t settle_ms_show(struct kobject *kobj,
 			      struct kobj_attribute *attr, char *buf)
@@ -114,28 +135,32 @@ static ssize_t settle_ms_store(struct kobject *kobj,
 			       struct kobj_attribute *attr, const char *buf,
 			       size_t count)
 {
-	unsigned int value;
-	int err;
-
-	err = kstrtouint(buf, 10, &value);
-	if (err)
-		return err;
-	if (value < SETTLE_MIN_MS || value > SETTLE_MAX_MS)
-		return -ERANGE;
-
-	guard(mutex)(&page_hinting_mutex);
-	WRITE_ONCE(page_hinting_settle_ms, value);
-	page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
-	return count;
+	return store_settle(buf, count, &page_hinting_settle_ms);
 }
 
 static struct kobj_attribute settle_ms_attr = __ATTR_RW(settle_ms);
+
+static ssize_t settle_max_ms_show(struct kobject *kobj,
+				  struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(page_hinting_settle_max_ms));
+}
+
+static ssize_t settle_max_ms_store(struct kobject *kobj,
+				   struct kobj_attribute *attr,
+				   const char *buf, size_t count)
+{
+	return store_settle(buf, count, &page_hinting_settle_max_ms);
+}
+
+static struct kobj_attribute settle_max_ms_attr = __ATTR_RW(settle_max_ms);
 
 static struct attribute *page_hinting_attrs[] = {
 	&enabled_attr.attr,
 	&min_order_attr.attr,
 	&window_bytes_attr.attr,
 	&settle_ms_attr.attr,
+	&settle_max_ms_attr.attr,
 	NULL,
 };
 
@@ -170,12 +195,28 @@ ZONE_BYTES_ATTR(hinted);
 ZONE_BYTES_ATTR(unhinted);
 ZONE_BYTES_ATTR(in_flight);
 ZONE_BYTES_ATTR(acknowledged);
+ZONE_BYTES_ATTR(refaulted);
+
+static ssize_t zone_settle_ms_show(struct kobject *kobj,
+				   struct kobj_attribute *attr, char *buf)
+{
+	struct page_hinting_zone *pz;
+
+	pz = container_of(kobj, struct page_hinting_zone, kobj);
+	/* Pairs with the zone's thread. */
+	return sysfs_emit(buf, "%lu\n", READ_ONCE(pz->settle_ms));
+}
+
+static struct kobj_attribute zone_settle_ms_attr =
+	__ATTR(settle_ms, 0444, zone_settle_ms_show, NULL);
 
 static struct attribute *zone_attrs[] = {
 	&hinted_bytes_attr.attr,
 	&unhinted_bytes_attr.attr,
 	&in_flight_bytes_attr.attr,
 	&acknowledged_bytes_attr.attr,
+	&refaulted_bytes_attr.attr,
+	&zone_settle_ms_attr.attr,
 	NULL,
 };
 ATTRIBUTE_GROUPS(zone);

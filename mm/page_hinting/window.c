@@ -19,6 +19,7 @@
  * @limit_pages: not more than this in flight; read without the lock, too
  * @used_pages: in flight or reserved for it
  * @used_blocks: in the provider's hands or reserved for them
+ * @nr_competing: zones that have a part of it or want one
  * @waited_for: a zone found no room since the last wake-up
  */
 static struct window {
@@ -26,6 +27,7 @@ static struct window {
 	unsigned long limit_pages;
 	unsigned long used_pages;
 	unsigned int used_blocks;
+	unsigned int nr_competing;
 	bool waited_for;
 } page_hinting_window = {
 	.lock = __SPIN_LOCK_UNLOCKED(page_hinting_window.lock),
@@ -70,14 +72,36 @@ unsigned long page_hinting_window_in_use(void)
 	return pages;
 }
 
-/* A small zone has a small share of its memory in flight, yet one block. */
-static unsigned long zone_room(struct page_hinting_zone *pz)
+/* Has it a part of the window, or does it want one? Under the window's lock. */
+static void update_competing(struct page_hinting_zone *pz)
 {
-	unsigned long share = zone_managed_pages(pz->zone) /
-			      PAGE_HINTING_ZONE_SHARE;
+	bool competes = pz->reserved_pages || pz->wants_window;
 
-	share = max(share, 1UL << READ_ONCE(page_hinting_min_order));
-	return share - min(share, pz->reserved_pages);
+	if (competes == pz->competes)
+		return;
+	pz->competes = competes;
+	page_hinting_window.nr_competing += competes ? 1 : -1;
+}
+
+/*
+ * A zone has at most its part of the window, for as many zones as there are
+ * who want one, and a small share of its own memory in flight, yet one block.
+ */
+static unsigned long zone_room(struct page_hinting_zone *pz,
+			       unsigned int capacity, unsigned long limit_pages)
+{
+	unsigned int others = page_hinting_window.nr_competing - pz->competes;
+	unsigned int order = READ_ONCE(page_hinting_min_order);
+	unsigned long share_pages;
+
+	/* Small blocks use up the ring before they use up the window. */
+	if (others)
+		limit_pages = min(limit_pages,
+				  (unsigned long)capacity << order);
+	share_pages = min(zone_managed_pages(pz->zone) / PAGE_HINTING_ZONE_SHARE,
+			  limit_pages / (others + 1));
+	share_pages = max(share_pages, 1UL << order);
+	return share_pages - min(share_pages, pz->reserved_pages);
 }
 
 /**
@@ -104,7 +128,7 @@ unsigned long page_hinting_window_reserve(struct page_hinting_zone *pz,
 	/* One block has to fit, however large it is. */
 	limit = max(window->limit_pages, block_pages);
 	pages = limit - min(limit, window->used_pages);
-	pages = min3(pages, want_pages, zone_room(pz));
+	pages = min3(pages, want_pages, zone_room(pz, capacity, limit));
 	blocks = capacity - min(capacity, window->used_blocks);
 	blocks = min3(blocks, (unsigned long)*nr_blocks, pages / block_pages);
 	if (!blocks)
@@ -113,6 +137,7 @@ unsigned long page_hinting_window_reserve(struct page_hinting_zone *pz,
 	window->used_blocks += blocks;
 	pz->reserved_pages += pages;
 	pz->wants_window = !blocks;
+	update_competing(pz);
 	window->waited_for |= !blocks;
 	spin_unlock(&window->lock);
 
@@ -133,6 +158,7 @@ static void wake_waiters(void)
 		spin_lock(&page_hinting_window.lock);
 		wants = pz->wants_window;
 		pz->wants_window = false;
+		update_competing(pz);
 		spin_unlock(&page_hinting_window.lock);
 		if (wants)
 			page_hinting_wake(pz, PAGE_HINTING_EV_WINDOW);
@@ -162,6 +188,7 @@ void page_hinting_window_release(struct page_hinting_zone *pz,
 	pz->reserved_pages -= pages;
 	window->used_pages -= pages;
 	window->used_blocks -= nr_blocks;
+	update_competing(pz);
 	wake = window->waited_for;
 	window->waited_for = false;
 	spin_unlock(&window->lock);
@@ -179,5 +206,17 @@ void page_hinting_window_new_ring(void)
 {
 	spin_lock(&page_hinting_window.lock);
 	page_hinting_window.used_blocks = 0;
+	spin_unlock(&page_hinting_window.lock);
+}
+
+/**
+ * page_hinting_window_leave - a zone is about to be forgotten
+ * @pz: the zone, which has nothing in flight
+ */
+void page_hinting_window_leave(struct page_hinting_zone *pz)
+{
+	spin_lock(&page_hinting_window.lock);
+	pz->wants_window = false;
+	update_competing(pz);
 	spin_unlock(&page_hinting_window.lock);
 }

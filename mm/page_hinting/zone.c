@@ -122,43 +122,41 @@ static bool hint(struct page_hinting_device *dev, struct page_hinting_zone *pz,
 	return any;
 }
 
-static struct page_hinting_sample take_sample(struct page_hinting_zone *pz)
-{
-	struct page_hinting_sample sample;
-	unsigned long flags = page_hinting_lock(pz->zone);
-
-	sample.now_ms = ktime_to_ms(ktime_get());
-	sample.low_pages = pz->low_pages;
-	sample.unhinted_pages = pz->unhinted_pages;
-	pz->low_pages = pz->unhinted_pages;
-	page_hinting_unlock(pz->zone, flags);
-	return sample;
-}
-
 static void forget_samples(struct page_hinting_zone *pz)
 {
-	unsigned long flags;
+	struct page_hinting_sample sample;
 
+	page_hinting_take_sample(pz, &sample);
 	page_hinting_policy_init(&pz->policy,
 				 READ_ONCE(page_hinting_settle_ms),
-				 ktime_to_ms(ktime_get()));
-	flags = page_hinting_lock(pz->zone);
-	pz->low_pages = 0;
-	page_hinting_unlock(pz->zone, flags);
+				 READ_ONCE(page_hinting_settle_max_ms),
+				 sample.now_ms);
 }
 
 /*
- * With nothing left to hint, wait for a free, without a timer. What was freed
- * into the per-CPU lists would not be one: empty them once per busy time.
+ * With nothing left to hint, wait for a free. What was freed into the per-CPU
+ * lists would not be one: when that was all for a settle time, empty them,
+ * once per busy time; from then on there is no timer. Sets how long to sleep;
+ * returns false if there is something to hint.
  */
-static bool go_idle(struct page_hinting_zone *pz)
+static bool go_idle(struct page_hinting_zone *pz,
+		    const struct page_hinting_sample *sample,
+		    unsigned long *timeout)
 {
-	if (!page_hinting_try_arm(pz))
-		return false;
-	if (pz->pcp_drained)
-		return true;
-	pz->pcp_drained = true;
-	drain_all_pages(pz->zone);
+	unsigned int settle_ms = pz->policy.settle_ms;
+	u64 quiet_ms;
+
+	if (sample->unhinted_pages)
+		pz->busy_ms = sample->now_ms;
+	quiet_ms = sample->now_ms - pz->busy_ms;
+
+	*timeout = MAX_SCHEDULE_TIMEOUT;
+	if (!pz->pcp_drained && quiet_ms < settle_ms) {
+		*timeout = msecs_to_jiffies(settle_ms - quiet_ms) + 1;
+	} else if (!pz->pcp_drained) {
+		pz->pcp_drained = true;
+		drain_all_pages(pz->zone);
+	}
 	return page_hinting_try_arm(pz);
 }
 
@@ -168,6 +166,7 @@ static unsigned long look_and_hint(struct page_hinting_device *dev,
 {
 	struct page_hinting_advice advice;
 	struct page_hinting_sample sample;
+	unsigned long timeout;
 
 	/* Pairs with page_hinting_count_start(), which may come any time. */
 	while (READ_ONCE(pz->counted_pfn) != ULONG_MAX) {
@@ -178,16 +177,22 @@ static unsigned long look_and_hint(struct page_hinting_device *dev,
 		cond_resched();
 	}
 
-	sample = take_sample(pz);
+	page_hinting_take_sample(pz, &sample);
 	advice = page_hinting_policy_step(&pz->policy, &sample);
+	/* Pairs with who shows them. */
+	WRITE_ONCE(pz->settle_ms, pz->policy.settle_ms);
+	WRITE_ONCE(pz->refaulted_pages,
+		   pz->refaulted_pages + advice.refaulted_pages);
 	/* Idle memory that must stay, for pressure: look ever less often. */
 	if (advice.hint_pages && !hint(dev, pz, advice.hint_pages))
 		pz->look_in_ms = clamp(2 * pz->look_in_ms, advice.look_in_ms,
 				       PAGE_HINTING_LOOK_MAX_MS);
 	else
 		pz->look_in_ms = 0;
-	if (go_idle(pz) || page_hinting_host_is_gone())
+	if (page_hinting_host_is_gone())
 		return MAX_SCHEDULE_TIMEOUT;
+	if (go_idle(pz, &sample, &timeout))
+		return timeout;
 	return msecs_to_jiffies(max(advice.look_in_ms, pz->look_in_ms)) + 1;
 }
 
@@ -207,8 +212,10 @@ static unsigned long work(struct page_hinting_zone *pz)
 	struct page_hinting_device *dev;
 	int idx;
 
-	if (test_bit(PAGE_HINTING_EV_FREED, &events))
+	if (test_bit(PAGE_HINTING_EV_FREED, &events)) {
 		pz->pcp_drained = false;
+		pz->busy_ms = ktime_to_ms(ktime_get());
+	}
 	if (test_bit(PAGE_HINTING_EV_CHANGED, &events))
 		forget_samples(pz);
 
@@ -336,6 +343,7 @@ static void remove_zone(struct page_hinting_zone *pz)
 	kthread_stop(pz->task);
 	page_hinting_count_stop(pz);
 	page_hinting_give_up(pz, true);
+	page_hinting_window_leave(pz);
 
 	list_del_rcu(&pz->node);
 	flags = page_hinting_lock(pz->zone);

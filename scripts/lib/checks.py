@@ -11,7 +11,7 @@ import vm
 ENV = {'accel': None}
 MIB = 1 << 20
 SLACK = 16 * MIB
-SETTLE = 1.0        # the default of settle_ms, in seconds
+SETTLE = 0.125      # the default of settle_ms, in seconds
 PROGRAMS = ('sysfs', 'threads', 'kpageflags', 'content', 'hotplug', 'contig', 'silent')
 SYSFS = '/sys/kernel/mm/page_hinting'
 TESTS = []
@@ -190,22 +190,26 @@ def cost(report, kernels):
             done
             hintload sum | sed "s/^### sum/### sum-$1/"; }
         hintload settle 20; sleep 3; echo 0 >$held
-        hintload touch 1024; spent before; sleep 4; spent after; echo "### held $(cat $held)"
+        spent before; hintload touch 1024; spent returned; sleep 4; spent after
+        echo "### held $(cat $held)"
         """, icount=0)
     vmguest.run()
     text = vmguest.text()
     found = [re.search(pattern, text) for pattern in (
-        r'### before (\d+)', r'### after (\d+)', r'### held (\d+)',
+        r'### before (\d+)', r'### returned (\d+)', r'### after (\d+)', r'### held (\d+)',
         r'### sum-before .*acknowledged (\d+)', r'### sum-after .*acknowledged (\d+)')]
     if not all(found):
         raise vm.Failure('the guest', vmguest.tail(), f'less {vmguest.log}')
-    before, after, held, told, told_more = (int(match.group(1)) for match in found)
-    per_gib = (after - before) / ((told_more - told) / MIB / 1024)
+    before, returned, after, held, told, told_more = (int(match.group(1)) for match in found)
+    # From the return of the free on. Before, the scheduler charges the thread for what the
+    # program did between the thread's wake-up and the switch to it: under PREEMPT_NONE it
+    # skips an update of its clock there (rq_clock_skip_update()), up to a whole tick.
+    per_gib = (after - returned) / ((told_more - told) / MIB / 1024)
     report.result(0 < held <= 3000, 'the zone lock is held for at most 3000 instructions',
                   f'{held} instructions')
-    # The goal is 0.5 million, which is not reached; mainline takes 3.4 million.
-    report.result(0 < per_gib <= 1000000, 'at most 1 million instructions per GiB',
-                  f'{per_gib / 1e6:.2f} million')
+    report.result(0 < per_gib <= 500000, 'at most 0.5 million instructions per GiB',
+                  f'{per_gib / 1e6:.2f} million, {(returned - before) / 1e6:.2f} million charged '
+                  'while memory was touched and freed')
 
 
 @test

@@ -195,7 +195,7 @@ static void host_exit(struct kunit *test)
 	host_use_all(host);
 	page_hinting_unregister(&host->dev);
 	host_reset(host, true);
-	set_knobs(1000, SZ_64M, pageblock_order);
+	set_knobs(PAGE_HINTING_SETTLE_MS, SZ_64M, pageblock_order);
 }
 
 /* What the counts say and what a walk of the lists finds (invariant 5). */

@@ -4,88 +4,29 @@
  */
 #include <kunit/test.h>
 
-#include "../policy.h"
+#include "policy_model.h"
 
-#define SETTLE_MS	1000U
-#define MIB		256UL		/* in pages */
+#define SETTLE_MS	MODEL_SETTLE_MS
+#define LOOK_MS		(SETTLE_MS / PAGE_HINTING_LOOKS)
+#define MIB		MODEL_MIB
 #define GIB		(1024 * MIB)
 
-/**
- * struct replay - a zone under the policy, in simulated time
- * @policy: the policy
- * @now_ms: the time
- * @unhinted_pages: what the zone has
- * @low_pages: its least since the last look
- * @hinted_pages: what was hinted in all
- * @look_ms: when to look next
- */
-struct replay {
-	struct page_hinting_policy policy;
-	u64 now_ms;
-	unsigned long unhinted_pages;
-	unsigned long low_pages;
-	unsigned long hinted_pages;
-	u64 look_ms;
-};
-
-static void replay_start(struct replay *replay, u64 now_ms)
-{
-	memset(replay, 0, sizeof(*replay));
-	replay->now_ms = now_ms;
-	replay->look_ms = now_ms;
-	page_hinting_policy_init(&replay->policy, SETTLE_MS, now_ms);
-}
-
-/* Change what is unhinted, as frees and allocations do. */
-static void replay_change(struct replay *replay, long pages)
-{
-	replay->unhinted_pages += pages;
-	replay->low_pages = min(replay->low_pages, replay->unhinted_pages);
-}
-
-static void replay_look(struct replay *replay)
-{
-	struct page_hinting_sample sample = {
-		.now_ms = replay->now_ms,
-		.low_pages = replay->low_pages,
-		.unhinted_pages = replay->unhinted_pages,
-	};
-	struct page_hinting_advice advice;
-
-	advice = page_hinting_policy_step(&replay->policy, &sample);
-	replay->unhinted_pages -= advice.hint_pages;
-	replay->hinted_pages += advice.hint_pages;
-	page_hinting_policy_pulled(&replay->policy, advice.hint_pages);
-	replay->low_pages = replay->unhinted_pages;
-	replay->look_ms = replay->now_ms + advice.look_in_ms;
-}
-
-/* Let time pass, and look whenever the policy has asked for it. */
-static void replay_pass(struct replay *replay, unsigned int ms)
-{
-	u64 end_ms = replay->now_ms + ms;
-
-	while (replay->look_ms <= end_ms) {
-		replay->now_ms = replay->look_ms;
-		replay_look(replay);
-	}
-	replay->now_ms = end_ms;
-}
-
-/* Memory freed once is idle a settle time later, and at most one bucket. */
+/* Memory freed once is idle a settle time later, and at most one look. */
 static void one_off_free(struct kunit *test)
 {
-	struct replay replay;
+	struct model model;
 
-	replay_start(&replay, 12345);
-	replay_pass(&replay, 5 * SETTLE_MS);
-	replay_change(&replay, 8 * GIB);
+	model_start(&model, 12345);
+	model_pass(&model, 5 * SETTLE_MS);
+	KUNIT_EXPECT_TRUE(test, model.asleep);
+	model_free(&model, 8 * GIB);
 
-	replay_pass(&replay, SETTLE_MS - 1);
-	KUNIT_EXPECT_EQ(test, replay.hinted_pages, 0UL);
-	replay_pass(&replay, SETTLE_MS / PAGE_HINTING_BUCKETS + 1);
-	KUNIT_EXPECT_EQ(test, replay.hinted_pages, 8 * GIB);
-	KUNIT_EXPECT_EQ(test, replay.unhinted_pages, 0UL);
+	model_pass(&model, SETTLE_MS - 1);
+	KUNIT_EXPECT_EQ(test, model.hinted_pages, 0UL);
+	model_pass(&model, LOOK_MS + 1);
+	KUNIT_EXPECT_EQ(test, model.hinted_pages, 8 * GIB);
+	model_pass(&model, 2 * SETTLE_MS);
+	KUNIT_EXPECT_TRUE(test, model.asleep);
 }
 
 /* A free just before a look settles no sooner than one just after it. */
@@ -93,72 +34,285 @@ static void settle_is_never_short(struct kunit *test)
 {
 	unsigned int offset_ms;
 
-	for (offset_ms = 0; offset_ms < 300; offset_ms += 7) {
-		struct replay replay;
+	for (offset_ms = 0; offset_ms < 3 * LOOK_MS; offset_ms++) {
+		struct model model;
 
-		replay_start(&replay, 0);
-		replay_pass(&replay, 3 * SETTLE_MS + offset_ms);
-		replay_change(&replay, GIB);
-		replay_pass(&replay, SETTLE_MS - 1);
-		KUNIT_EXPECT_EQ_MSG(test, replay.hinted_pages, 0UL,
+		model_start(&model, 0);
+		model_pass(&model, offset_ms);
+		model_free(&model, GIB);
+		model_pass(&model, SETTLE_MS - 1);
+		KUNIT_EXPECT_EQ_MSG(test, model.hinted_pages, 0UL,
 				    "offset %u ms", offset_ms);
-		replay_pass(&replay, SETTLE_MS / PAGE_HINTING_BUCKETS + 1);
-		KUNIT_EXPECT_EQ_MSG(test, replay.hinted_pages, GIB,
+		model_pass(&model, 2 * LOOK_MS + 1);
+		KUNIT_EXPECT_EQ_MSG(test, model.hinted_pages, GIB,
 				    "offset %u ms", offset_ms);
 	}
 }
 
+/**
+ * struct loop_case - a program that uses the same memory again and again
+ * @name: of the case
+ * @busy_ms: how long it has the memory
+ * @pause_ms: how long it has not
+ * @nr_wrong: how often it may find its memory gone
+ */
 struct loop_case {
 	const char *name;
 	unsigned int busy_ms;
 	unsigned int pause_ms;
+	unsigned int nr_wrong;
 };
 
 static const struct loop_case loop_cases[] = {
-	{ "10 ms", 5, 5 },
-	{ "100 ms", 50, 50 },
-	{ "300 ms pauses", 200, 300 },
-	{ "just below the settle time", 50, 940 },
+	{ "10 ms", 5, 5, 0 },
+	{ "50 ms", 20, 30, 0 },
+	{ "100 ms pauses", 200, 100, 1 },
+	{ "300 ms pauses", 200, 300, 1 },
+	{ "700 ms pauses", 100, 700, 1 },
+	{ "1500 ms pauses", 200, 1500, 2 },
+	{ "5000 ms pauses", 200, 5000, 2 },
+	{ "300 ms pauses, 1 s busy", 1000, 300, 1 },
+	{ "6 s pauses, 20 s busy", 20000, 6000, 2 },
 };
 
 KUNIT_ARRAY_PARAM_DESC(loop, loop_cases, name);
 
-/* What a loop reuses within the settle time stays; the rest goes. */
+static void run_loop(struct model *model, const struct loop_case *loop,
+		     unsigned int cycles, unsigned long pages)
+{
+	while (cycles--) {
+		model_alloc(model, pages);
+		model_pass(model, loop->busy_ms);
+		model_free(model, pages);
+		model_pass(model, loop->pause_ms);
+	}
+}
+
+/* What a loop reuses stays, after the first wrong guesses; the rest goes. */
 static void loop_keeps_its_memory(struct kunit *test)
 {
-	const struct loop_case *param = test->param_value;
-	struct replay replay;
+	const struct loop_case *loop = test->param_value;
+	const unsigned int cycles = 60, learn = 2;
+	struct model model;
+	unsigned int settle_ms;
+
+	model_start(&model, 0);
+	model_free(&model, GIB + 512 * MIB);
+	/* Long ago, so that the first use is not one of the loop's. */
+	model_pass(&model, 2 * MODEL_MAX_SETTLE_MS);
+	KUNIT_ASSERT_EQ(test, model.unhinted_pages, 0UL);
+
+	run_loop(&model, loop, 1 + learn, 512 * MIB);
+	KUNIT_EXPECT_LE(test, model.faulted_pages,
+			(1 + loop->nr_wrong) * 512 * MIB);
+	model.faulted_pages = 0;
+	run_loop(&model, loop, cycles, 512 * MIB);
+	KUNIT_EXPECT_EQ(test, model.faulted_pages, 0UL);
+	KUNIT_EXPECT_GE(test, model.unhinted_pages, 512 * MIB);
+
+	/* The end of the loop: all of it goes, and then it is forgotten. */
+	settle_ms = model.policy.settle_ms;
+	model_pass(&model, max(2 * settle_ms, 5000U) - loop->pause_ms);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+	model_pass(&model, 2 * settle_ms);
+	KUNIT_EXPECT_TRUE(test, model.asleep);
+	model_pass(&model, 8 * settle_ms);
+	model_free(&model, GIB);
+	model_pass(&model, SETTLE_MS + 2 * LOOK_MS);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+}
+
+/* Nobody waits for memory that is used again after 20 seconds or more. */
+static void rare_use_is_not_waited_for(struct kunit *test)
+{
+	static const struct loop_case loops[] = {
+		{ "20 s", 500, 20000 }, { "60 s", 1000, 59000 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(loops); i++) {
+		struct model model;
+
+		model_start(&model, 0);
+		model_free(&model, 512 * MIB);
+		model_pass(&model, 60000);
+		run_loop(&model, &loops[i], 10, 512 * MIB);
+		KUNIT_EXPECT_EQ(test, model.hinted_pages, 11 * 512 * MIB);
+		KUNIT_EXPECT_EQ(test, model.peak_settle_ms, SETTLE_MS);
+	}
+}
+
+/* A second use long after the first one says nothing; a third one does. */
+static void far_gap_is_believed_the_second_time(struct kunit *test)
+{
+	struct loop_case loop = { .busy_ms = 100, .pause_ms = 2000 };
+	struct model model;
+
+	model_start(&model, 0);
+	model_free(&model, GIB);
+	model_pass(&model, 60000);
+	run_loop(&model, &loop, 2, GIB);
+	KUNIT_EXPECT_EQ(test, model.policy.settle_ms, SETTLE_MS);
+	run_loop(&model, &loop, 1, GIB);
+	KUNIT_EXPECT_GE(test, model.policy.settle_ms, 2000U);
+	KUNIT_EXPECT_LE(test, model.policy.settle_ms, 4000U);
+}
+
+/* What is allocated bit by bit after a long time is one use of it. */
+static void far_gap_ends_slowly(struct kunit *test)
+{
+	struct model model;
 	int i;
 
-	replay_start(&replay, 0);
-	replay_change(&replay, GIB + 512 * MIB);
-	for (i = 0; i < 100; i++) {
-		replay_change(&replay, -512L * MIB);
-		replay_pass(&replay, param->busy_ms);
-		replay_change(&replay, 512 * MIB);
-		replay_pass(&replay, param->pause_ms);
+	model_start(&model, 0);
+	model_pass(&model, SETTLE_MS);
+	model_free(&model, GIB);
+	model_pass(&model, 2000);
+	for (i = 0; i < 40; i++) {
+		model_alloc(&model, 25 * MIB);
+		model_pass(&model, 100);
+		/* So that each is noticed by itself. */
+		model_free(&model, 2 * MIB);
 	}
-	KUNIT_EXPECT_LE(test, replay.hinted_pages, GIB);
-	KUNIT_EXPECT_EQ(test, replay.unhinted_pages >= 512 * MIB, true);
+	KUNIT_EXPECT_EQ(test, model.peak_settle_ms, SETTLE_MS);
+}
 
-	replay_pass(&replay, 2 * SETTLE_MS);
-	KUNIT_EXPECT_EQ(test, replay.unhinted_pages, 0UL);
-	KUNIT_EXPECT_EQ(test, replay.hinted_pages, GIB + 512 * MIB);
+/* A program that is the first to use the guest's memory is no loop. */
+static void first_use_is_no_reuse(struct kunit *test)
+{
+	struct model model;
+	int i;
+
+	model_start(&model, 0);
+	model_free(&model, 8 * GIB);
+	model_pass(&model, 300);
+	KUNIT_ASSERT_EQ(test, model.unhinted_pages, 0UL);
+	for (i = 0; i < 80; i++) {
+		model_alloc(&model, 100 * MIB);
+		model_pass(&model, 100);
+		model_free(&model, 10 * MIB);
+	}
+	model_free(&model, 7 * GIB);
+	model_pass(&model, SETTLE_MS + 2 * LOOK_MS);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+}
+
+/* A loop keeps what it needs of much memory, and not more. */
+static void loop_beside_idle_memory(struct kunit *test)
+{
+	struct loop_case loop = { .busy_ms = 100, .pause_ms = 300 };
+	struct model model;
+
+	model_start(&model, 0);
+	model_free(&model, 512 * MIB);
+	model_pass(&model, 60000);
+	run_loop(&model, &loop, 10, 512 * MIB);
+	model_free(&model, 4 * GIB);
+	run_loop(&model, &loop, 3, 512 * MIB);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 512 * MIB);
+}
+
+/* Memory that was hinted long ago is used: no reason to be slower. */
+static void ramp_up(struct kunit *test)
+{
+	struct model model;
+	int i;
+
+	model_start(&model, 0);
+	model_free(&model, 4 * GIB);
+	model_pass(&model, 60000);
+	for (i = 0; i < 400; i++) {
+		model_alloc(&model, 10 * MIB);
+		model_pass(&model, 10);
+	}
+	KUNIT_EXPECT_EQ(test, model.faulted_pages, 4000 * MIB);
+	KUNIT_EXPECT_EQ(test, model.refaulted_pages, 0UL);
+	KUNIT_EXPECT_EQ(test, model.peak_settle_ms, SETTLE_MS);
+}
+
+/* What is freed bit by bit goes bit by bit, none of it later than a lump. */
+static void ramp_down(struct kunit *test)
+{
+	struct model model;
+	int i;
+
+	model_start(&model, 0);
+	for (i = 0; i < 400; i++) {
+		model_free(&model, 10 * MIB);
+		model_pass(&model, 10);
+		/* The lows of a rise are older than it by up to a quarter. */
+		KUNIT_EXPECT_LE(test, model.unhinted_pages,
+				2 * SETTLE_MS * MIB);
+	}
+	model_pass(&model, SETTLE_MS + 2 * LOOK_MS);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+}
+
+/* Freed bit by bit, allocated at once. */
+static void saw_tooth(struct kunit *test)
+{
+	struct model model;
+	int i, step;
+
+	model_start(&model, 0);
+	model_free(&model, 512 * MIB);
+	model_pass(&model, 60000);
+	for (i = 0; i < 40; i++) {
+		model_alloc(&model, 512 * MIB);
+		for (step = 0; step < 32; step++) {
+			model_pass(&model, 15);
+			model_free(&model, 16 * MIB);
+		}
+		if (i == 3)
+			model.faulted_pages = 0;
+	}
+	KUNIT_EXPECT_EQ(test, model.faulted_pages, 0UL);
+}
+
+/* Small demand at random: little of it is for what was just hinted. */
+static void noise(struct kunit *test)
+{
+	unsigned long seed = 1, used_pages = 256 * MIB;
+	struct model model;
+	int i;
+
+	model_start(&model, 0);
+	model_free(&model, 768 * MIB);
+	model_pass(&model, 60000);
+	model.faulted_pages = 0;
+	for (i = 0; i < 6000; i++) {
+		unsigned long pages;
+
+		seed = (seed * 1103515245 + 12345) & 0x7fffffff;
+		pages = (seed >> 16) % 16 * MIB;
+		if (seed & 0x8000 && used_pages < 512 * MIB) {
+			model_alloc(&model, pages);
+			used_pages += pages;
+		} else if (used_pages > pages) {
+			model_free(&model, pages);
+			used_pages -= pages;
+		}
+		model_pass(&model, 10);
+	}
+	KUNIT_EXPECT_GT(test, model.allocated_pages, 10 * GIB);
+	KUNIT_EXPECT_LE(test, model.refaulted_pages,
+			model.allocated_pages / 50);
 }
 
 /* What hinting pulls must not look like demand: nothing is held back by it. */
 static void pull_is_not_demand(struct kunit *test)
 {
-	struct page_hinting_sample sample = { .now_ms = 0 };
+	struct page_hinting_sample sample = {
+		.low_pages = GIB,
+		.unhinted_pages = GIB,
+	};
 	struct page_hinting_policy policy;
 	struct page_hinting_advice advice;
 	int i;
 
-	page_hinting_policy_init(&policy, SETTLE_MS, 0);
-	sample.low_pages = GIB;
-	sample.unhinted_pages = GIB;
+	page_hinting_policy_init(&policy, SETTLE_MS, MODEL_MAX_SETTLE_MS, 0);
 	for (i = 0; i < 20; i++) {
-		sample.now_ms += SETTLE_MS / PAGE_HINTING_BUCKETS;
+		sample.now_ms += LOOK_MS;
 		advice = page_hinting_policy_step(&policy, &sample);
 	}
 	KUNIT_EXPECT_EQ(test, advice.hint_pages, GIB);
@@ -182,39 +336,46 @@ static void long_sleep(struct kunit *test)
 	struct page_hinting_policy policy;
 	struct page_hinting_advice advice;
 
-	page_hinting_policy_init(&policy, SETTLE_MS, 0);
+	page_hinting_policy_init(&policy, SETTLE_MS, MODEL_MAX_SETTLE_MS, 0);
 	advice = page_hinting_policy_step(&policy, &sample);
 	KUNIT_EXPECT_EQ(test, advice.hint_pages, 10 * MIB);
 	KUNIT_EXPECT_GT(test, advice.look_in_ms, 0U);
-	KUNIT_EXPECT_LE(test, advice.look_in_ms,
-			SETTLE_MS / PAGE_HINTING_BUCKETS);
+	KUNIT_EXPECT_LE(test, advice.look_in_ms, LOOK_MS);
 }
 
 static void zone_going_away(struct kunit *test)
 {
-	struct replay replay;
+	struct model model;
 
-	replay_start(&replay, 0);
-	replay_change(&replay, GIB);
-	replay_pass(&replay, SETTLE_MS / 2);
-	replay_change(&replay, -(long)GIB);
-	replay_pass(&replay, 5 * SETTLE_MS);
-	KUNIT_EXPECT_EQ(test, replay.hinted_pages, 0UL);
+	model_start(&model, 0);
+	model_free(&model, GIB);
+	model_pass(&model, SETTLE_MS / 2);
+	model_alloc(&model, GIB);
+	model_pass(&model, 5 * SETTLE_MS);
+	KUNIT_EXPECT_EQ(test, model.hinted_pages, 0UL);
+	KUNIT_EXPECT_TRUE(test, model.asleep);
 }
 
+/* All the same where the clock wraps, in 32 and in 64 bits. */
 static void clock_at_its_wrap(struct kunit *test)
 {
-	struct replay replay;
+	static const u64 wraps_ms[] = { 1ULL << 32, 0 };
+	struct loop_case loop = { .busy_ms = 100, .pause_ms = 300 };
+	unsigned int i;
 
-	replay_start(&replay, 0ULL - 3 * SETTLE_MS);
-	replay_change(&replay, GIB);
-	/* The replay's own loop must not compare across the wrap. */
-	replay.now_ms = 0ULL - 3 * SETTLE_MS;
-	while (replay.now_ms != 3 * SETTLE_MS) {
-		replay_look(&replay);
-		replay.now_ms += SETTLE_MS / 10;
+	for (i = 0; i < ARRAY_SIZE(wraps_ms); i++) {
+		struct model model;
+
+		model_start(&model, wraps_ms[i] - 2000);
+		model_free(&model, GIB);
+		run_loop(&model, &loop, 3, 512 * MIB);
+		model.faulted_pages = 0;
+		run_loop(&model, &loop, 7, 512 * MIB);
+		KUNIT_EXPECT_EQ(test, model.faulted_pages, 0UL);
+		KUNIT_EXPECT_EQ(test, model.unhinted_pages, 512 * MIB);
+		model_pass(&model, 5000);
+		KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
 	}
-	KUNIT_EXPECT_EQ(test, replay.hinted_pages, GIB);
 }
 
 static void shortest_settle_time(struct kunit *test)
@@ -222,21 +383,66 @@ static void shortest_settle_time(struct kunit *test)
 	struct page_hinting_sample sample = { .now_ms = 1 };
 	struct page_hinting_policy policy;
 
-	page_hinting_policy_init(&policy, 1, 0);
+	page_hinting_policy_init(&policy, 1, 1, 0);
 	KUNIT_EXPECT_EQ(test,
 			page_hinting_policy_step(&policy, &sample).look_in_ms,
 			1U);
+}
+
+/* Where the settle time may not grow, nothing is learnt. */
+static void fixed_settle_time(struct kunit *test)
+{
+	struct loop_case loop = { .busy_ms = 100, .pause_ms = 300 };
+	struct model model;
+
+	model_start(&model, 0);
+	page_hinting_policy_init(&model.policy, SETTLE_MS, SETTLE_MS, 0);
+	model_free(&model, GIB);
+	run_loop(&model, &loop, 10, GIB);
+	KUNIT_EXPECT_EQ(test, model.hinted_pages, 10 * GIB);
+	KUNIT_EXPECT_EQ(test, model.peak_settle_ms, SETTLE_MS);
+}
+
+/* More pulls than the ledger has entries: the oldest are forgotten. */
+static void ledger_is_bounded(struct kunit *test)
+{
+	struct model model;
+	int i;
+
+	model_start(&model, 0);
+	for (i = 0; i < 3 * PAGE_HINTING_LEDGER_LEN; i++) {
+		model_free(&model, 64 * MIB);
+		model_pass(&model, 2 * SETTLE_MS);
+	}
+	KUNIT_EXPECT_EQ(test, model.policy.ledger_len,
+			(unsigned int)PAGE_HINTING_LEDGER_LEN);
+	model_alloc(&model, model.free_pages);
+	model_free(&model, 64 * MIB);
+	model_pass(&model, SETTLE_MS);
+	KUNIT_EXPECT_EQ(test, model.refaulted_pages,
+			PAGE_HINTING_LEDGER_LEN * 64 * MIB);
 }
 
 static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(one_off_free),
 	KUNIT_CASE(settle_is_never_short),
 	KUNIT_CASE_PARAM(loop_keeps_its_memory, loop_gen_params),
+	KUNIT_CASE(rare_use_is_not_waited_for),
+	KUNIT_CASE(far_gap_is_believed_the_second_time),
+	KUNIT_CASE(far_gap_ends_slowly),
+	KUNIT_CASE(first_use_is_no_reuse),
+	KUNIT_CASE(loop_beside_idle_memory),
+	KUNIT_CASE(ramp_up),
+	KUNIT_CASE(ramp_down),
+	KUNIT_CASE(saw_tooth),
+	KUNIT_CASE(noise),
 	KUNIT_CASE(pull_is_not_demand),
 	KUNIT_CASE(long_sleep),
 	KUNIT_CASE(zone_going_away),
 	KUNIT_CASE(clock_at_its_wrap),
 	KUNIT_CASE(shortest_settle_time),
+	KUNIT_CASE(fixed_settle_time),
+	KUNIT_CASE(ledger_is_bounded),
 	{}
 };
 

@@ -369,14 +369,12 @@ static void test_loop(const struct options *o)
 {
 	pid_t pressure = 0, toggle = 0, rebind = 0;
 	unsigned long long known_before;
-	long long settle = read_knob("settle_ms");
 	struct tally sum = { 0 };
 	unsigned int hinted;
 
 	wait_hinted(WAIT_MS);
 	known_before = mem_known();
-	/* Hint all the time. */
-	write_knob("settle_ms", 20);
+	hint_all_the_time(20);
 	if (o->pressure)
 		pressure = start_child(pressure_child, NULL);
 	if (o->toggle)
@@ -388,7 +386,7 @@ static void test_loop(const struct options *o)
 	stop_child(toggle);
 	stop_child(rebind);
 	bring_back(o);
-	write_knob("settle_ms", settle);
+	restore_knobs();
 	ksft_print_msg("%zu pages: %zu turned to zeros, %zu wrong\n",
 		       sum.own + sum.zero + sum.other, sum.zero, sum.other);
 	ksft_test_result(hinted >= 2, "there was hinting all the time\n");

@@ -80,7 +80,7 @@ static int count_cma_in_churn(const char *area, long long pages, int enabled)
 static void test_cma(void)
 {
 	char area[NAME_BYTES], path[PATH_MAX];
-	long long settle = read_knob("settle_ms"), pages;
+	long long pages;
 	int with, without;
 
 	if (!find_cma(area)) {
@@ -97,9 +97,9 @@ static void test_cma(void)
 			 "CMA allocates over hinted memory\n");
 
 	without = count_cma_in_churn(area, pages, 0);
-	write_knob("settle_ms", 100);
+	hint_all_the_time(100);
 	with = count_cma_in_churn(area, pages, 1);
-	write_knob("settle_ms", settle);
+	restore_knobs();
 	ksft_print_msg("%d of %d with hinting, %d without\n", with, ROUNDS,
 		       without);
 	ksft_test_result(with && with >= without - 1,

@@ -136,13 +136,11 @@ static int count_successes(int enabled)
 /* Turn by turn, so that both meet the same guest. */
 static void test_churn(void)
 {
-	long long settle = read_knob("settle_ms");
 	int tries = TURNS * ROUNDS * nr_blocks, with = 0, without = 0, i;
 	unsigned long long acknowledged = 0;
 	struct sums before, after;
 
-	/* Hint all the time. */
-	write_knob("settle_ms", 100);
+	hint_all_the_time(100);
 	for (i = 0; i < TURNS; i++) {
 		without += count_successes(0);
 		write_knob("enabled", 1);
@@ -151,7 +149,7 @@ static void test_churn(void)
 		read_sums(&after);
 		acknowledged += after.acknowledged - before.acknowledged;
 	}
-	write_knob("settle_ms", settle);
+	restore_knobs();
 	ksft_print_msg("%d of %d with hinting (%llu MiB acknowledged meanwhile), %d without\n",
 		       with, tries, acknowledged / MIB, without);
 	/* Either may lose some to what the churn holds at that moment. */

@@ -32,7 +32,8 @@ static const struct knob knobs[] = {
 	{ "enabled", 1, { 0, 1, 1 }, "2" },
 	{ "min_order", -1, { 10, 9, 10 }, "64" },
 	{ "window_bytes", 64 * MIB, { 16 * MIB, 32 * MIB, 64 * MIB }, "1" },
-	{ "settle_ms", 1000, { 250, 1000, 2000 }, "86400001000" },
+	{ "settle_ms", 125, { 250, 1000, 125 }, "86400001000" },
+	{ "settle_max_ms", 10000, { 125, 60000, 10000 }, "9" },
 };
 
 static const char * const bad_values[] = {
@@ -42,7 +43,7 @@ static const char * const bad_values[] = {
 
 static const char * const zone_files[] = {
 	"hinted_bytes", "unhinted_bytes", "in_flight_bytes",
-	"acknowledged_bytes",
+	"acknowledged_bytes", "refaulted_bytes", "settle_ms",
 };
 
 static void test_defaults(void)

@@ -19,10 +19,10 @@
 
 #define DRIVER_DIR	"/sys/bus/virtio/drivers/virtio_balloon"
 
-#define NR_KNOBS	4
+#define NR_KNOBS	5
 
 static const char * const knobs[NR_KNOBS] = {
-	"min_order", "window_bytes", "settle_ms", "enabled",
+	"min_order", "window_bytes", "settle_ms", "settle_max_ms", "enabled",
 };
 
 static long long saved[NR_KNOBS];
@@ -108,6 +108,7 @@ bool read_sums(struct sums *s)
 {
 	DIR *dir = opendir(PH_DIR);
 	struct dirent *de;
+	long settle_ms;
 
 	memset(s, 0, sizeof(*s));
 	if (!dir)
@@ -119,6 +120,9 @@ bool read_sums(struct sums *s)
 		s->unhinted += read_zone(de->d_name, "unhinted_bytes");
 		s->in_flight += read_zone(de->d_name, "in_flight_bytes");
 		s->acknowledged += read_zone(de->d_name, "acknowledged_bytes");
+		settle_ms = read_zone(de->d_name, "settle_ms");
+		if (settle_ms > s->settle_ms)
+			s->settle_ms = settle_ms;
 		s->zones++;
 	}
 	closedir(dir);
@@ -210,7 +214,7 @@ const char *why_skip(void)
 	return NULL;
 }
 
-static void restore_knobs(void)
+void restore_knobs(void)
 {
 	size_t i;
 
@@ -237,6 +241,12 @@ void save_knobs(void)
 	signal(SIGTERM, on_signal);
 }
 
+void hint_all_the_time(int settle_ms)
+{
+	write_knob("settle_ms", settle_ms);
+	write_knob("settle_max_ms", settle_ms);
+}
+
 /*
  * For longer than the settle time: what was freed may still lie in the per-CPU
  * lists, where nobody counts it, until the guest has been idle for so long.
@@ -244,13 +254,14 @@ void save_knobs(void)
 bool wait_hinted(long ms)
 {
 	long end = now_ms() + ms, busy = now_ms();
-	long quiet = read_knob("settle_ms") + 400;
 	struct sums s;
+	long quiet;
 
 	do {
 		sleep_ms(100);
 		if (!read_sums(&s))
 			return false;
+		quiet = 2 * s.settle_ms + 400;
 		if (s.in_flight || s.unhinted > SLACK_BYTES || !s.hinted)
 			busy = now_ms();
 	} while (now_ms() - busy < quiet && now_ms() < end);

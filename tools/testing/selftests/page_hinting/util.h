@@ -21,12 +21,13 @@
 #define PF_OFFLINE	BIT_ULL(23)
 #define PF_HINTED	(PF_BUDDY | PF_OFFLINE)
 
-/* The counters of all zones, added up. */
+/* The counters of all zones, added up, and the longest of their times. */
 struct sums {
 	unsigned long long hinted;
 	unsigned long long unhinted;
 	unsigned long long in_flight;
 	unsigned long long acknowledged;
+	long settle_ms;
 	int zones;
 };
 
@@ -61,8 +62,12 @@ void sleep_ms(long ms);
 /* Null, or why the test cannot run here. */
 const char *why_skip(void);
 
-/* Remember all knobs; they are put back when the process exits. */
+/* Remember all knobs; they are put back when the process exits, or now. */
 void save_knobs(void);
+void restore_knobs(void);
+
+/* Hint whatever was free for so long, and learn nothing from it. */
+void hint_all_the_time(int settle_ms);
 
 /* Wait until (nearly) all is hinted, or nothing is; false: not in time. */
 bool wait_hinted(long ms);

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A zone under the policy, in simulated time: what the KUnit tests and the
+ * simulator (scripts/simulate) have in common.
+ *
+ * What is told to it is the amount of free memory. Allocations take unhinted
+ * memory first; a host answers at once; the zone's thread looks when the
+ * policy has asked for it and, with nothing left to hint, when something is
+ * freed; its timer ends when that was all for a settle time, as in zone.c.
+ */
+#ifndef _MM_PAGE_HINTING_TESTS_POLICY_MODEL_H
+#define _MM_PAGE_HINTING_TESTS_POLICY_MODEL_H
+
+#include "../policy.h"
+
+#define MODEL_SETTLE_MS		125U
+#define MODEL_MAX_SETTLE_MS	10000U
+#define MODEL_MIB		(1UL << (20 - PAGE_SHIFT))	/* in pages */
+
+/**
+ * struct model - a zone under the policy
+ * @policy: the policy
+ * @now_ms: the time
+ * @free_pages: free memory, hinted or not
+ * @unhinted_pages: that part of it
+ * @low_pages: its least since the last look
+ * @taken_pages: hinted memory allocated since the last look
+ * @taken_ms: when that came to something
+ * @busy_ms: when there last was something unhinted
+ * @look_in_ms: the thread looks after this time
+ * @armed: it looks at the next free
+ * @asleep: it only does that, and has no timer
+ * @nr_looks: how often it has looked
+ * @hinted_pages: hinted ever
+ * @refaulted_pages: of those, what the policy says was too early
+ * @allocated_pages: allocated ever
+ * @faulted_pages: of those, hinted ones
+ * @peak_settle_ms: the longest settle time
+ */
+struct model {
+	struct page_hinting_policy policy;
+	u64 now_ms;
+	unsigned long free_pages;
+	unsigned long unhinted_pages;
+	unsigned long low_pages;
+	unsigned long taken_pages;
+	u64 taken_ms;
+	u64 busy_ms;
+	unsigned int look_in_ms;
+	bool armed;
+	bool asleep;
+	unsigned long nr_looks;
+	unsigned long hinted_pages;
+	unsigned long refaulted_pages;
+	unsigned long allocated_pages;
+	unsigned long faulted_pages;
+	unsigned int peak_settle_ms;
+};
+
+static inline void model_start(struct model *model, u64 now_ms)
+{
+	memset(model, 0, sizeof(*model));
+	model->now_ms = now_ms;
+	model->busy_ms = now_ms;
+	model->look_in_ms = 1;
+	page_hinting_policy_init(&model->policy, MODEL_SETTLE_MS,
+				 MODEL_MAX_SETTLE_MS, now_ms);
+}
+
+static inline void model_look(struct model *model)
+{
+	struct page_hinting_sample sample = {
+		.now_ms = model->now_ms,
+		.low_pages = model->low_pages,
+		.unhinted_pages = model->unhinted_pages,
+		.taken_pages = model->taken_pages,
+		.taken_ms = model->taken_pages ? model->taken_ms : model->now_ms,
+	};
+	struct page_hinting_advice advice;
+	u64 quiet_ms;
+
+	if (model->unhinted_pages)
+		model->busy_ms = model->now_ms;
+	advice = page_hinting_policy_step(&model->policy, &sample);
+	page_hinting_policy_pulled(&model->policy, advice.hint_pages);
+	model->nr_looks++;
+	model->unhinted_pages -= advice.hint_pages;
+	model->hinted_pages += advice.hint_pages;
+	model->refaulted_pages += advice.refaulted_pages;
+	model->low_pages = model->unhinted_pages;
+	model->taken_pages = 0;
+
+	quiet_ms = model->now_ms - model->busy_ms;
+	model->armed = !model->unhinted_pages;
+	model->asleep = model->armed && quiet_ms >= model->policy.settle_ms;
+	model->look_in_ms = model->armed && !model->asleep ?
+			    model->policy.settle_ms - quiet_ms :
+			    advice.look_in_ms;
+	model->peak_settle_ms = max(model->peak_settle_ms,
+				    model->policy.settle_ms);
+}
+
+static inline void model_alloc(struct model *model, unsigned long pages)
+{
+	unsigned long unhinted_pages = min(pages, model->unhinted_pages);
+
+	model->free_pages -= pages;
+	model->allocated_pages += pages;
+	model->unhinted_pages -= unhinted_pages;
+	model->low_pages = min(model->low_pages, model->unhinted_pages);
+	if (!model->taken_pages)
+		model->taken_ms = model->now_ms;
+	model->taken_pages += pages - unhinted_pages;
+	model->faulted_pages += pages - unhinted_pages;
+}
+
+static inline void model_free(struct model *model, unsigned long pages)
+{
+	model->free_pages += pages;
+	model->unhinted_pages += pages;
+	if (model->armed)
+		model_look(model);
+}
+
+/* Let time pass, and look whenever the policy has asked for it. */
+static inline void model_pass(struct model *model, u64 ms)
+{
+	while (!model->asleep && model->look_in_ms <= ms) {
+		ms -= model->look_in_ms;
+		model->now_ms += model->look_in_ms;
+		model_look(model);
+	}
+	model->now_ms += ms;
+	if (!model->asleep)
+		model->look_in_ms -= ms;
+}
+
+#endif /* _MM_PAGE_HINTING_TESTS_POLICY_MODEL_H */

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What mm/page_hinting/policy.c and lib/win_minmax.c need outside the kernel. */
+#ifndef _SIM_TYPES_H
+#define _SIM_TYPES_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef uint32_t u32;
+typedef uint64_t u64;
+
+#define U32_MAX		UINT32_MAX
+#define SZ_8M		(8U << 20)
+#define PAGE_SHIFT	12
+
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+#define min(a, b)		((a) < (b) ? (a) : (b))
+#define max(a, b)		((a) > (b) ? (a) : (b))
+#define min_t(type, a, b)	min((type)(a), (type)(b))
+#define unlikely(x)		(x)
+#define EXPORT_SYMBOL(symbol)	_Static_assert(1, #symbol)
+
+#endif
