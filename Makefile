@@ -4,13 +4,14 @@
 
 MAKEFLAGS += --no-print-directory
 CONFIG ?= hinting
-export BASE KSRC MEM ACCEL JOBS
+export BASE KSRC MEM ACCEL JOBS ONLY RUNS FULL
 
-.PHONY: help run check kernel series assemble refresh kunit lint clean
+.PHONY: help run check bench kernel series assemble refresh kunit lint clean
 
 help:
 	@echo 'make run       show a guest that gives its memory back: a table and a picture'
 	@echo 'make check     test everything: KUnit, selftests in guests, the host'"'"'s view'
+	@echo 'make bench     measure it, in half an hour; FULL=1: all, in hours, goes on where it was'
 	@echo 'make kernel    build a guest kernel; the last line is the path of its bzImage'
 	@echo 'make series    write the patches for git am into out/series-BASE/'
 	@echo 'make assemble  make build/linux-BASE, the git tree with the series in it'
@@ -25,11 +26,14 @@ help:
 	@echo '  CONFIG  for make kernel: hinting, off, debug, debug+off (configs/)'
 	@echo '  MEM     memory of the guest in MiB'
 	@echo '  ACCEL   auto, kvm or tcg'
+	@echo '  ONLY    for make bench: a regular expression over the scenarios'"'"' names'
+	@echo '  RUNS    for make bench: how many runs of each'
+	@echo '  FULL    for make bench: 1 for everything'
 	@echo '  JOBS    how many compilers at once (all processors)'
 	@echo
 	@echo 'What each part does: scripts/NAME -h'
 
-run check kunit lint series assemble refresh:
+run check bench kunit lint series assemble refresh:
 	@scripts/$@
 
 kernel:

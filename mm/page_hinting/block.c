@@ -20,7 +20,7 @@
  * that its driver has agreed to lose.
  *
  * Each hold of the zone lock does a bounded amount of work: PULL_VISITS list
- * entries, or one block put back, or one MAX_PAGE_ORDER block counted.
+ * entries, or one block put back, or CHUNK_PAGES looked at for free blocks.
  */
 #define pr_fmt(fmt) "page_hinting: " fmt
 
@@ -38,6 +38,9 @@
 
 /* List entries looked at or taken in one hold of the zone lock. */
 #define PULL_VISITS		8
+
+/* Looked at in one hold of the zone lock, to count free blocks. */
+#define CHUNK_PAGES		min(512UL, MAX_ORDER_NR_PAGES)
 
 /* In page_private() of a block in flight, beside its order. */
 #define BLOCK_ACKNOWLEDGED	BIT(8)
@@ -529,11 +532,14 @@ bool page_hinting_range_in_flight(struct page_hinting_zone *pz,
 	return overlaps;
 }
 
-/* Void the marks in one MAX_PAGE_ORDER block, and count what is free. */
-static void visit_chunk(struct page_hinting_zone *pz, unsigned long pfn,
-			bool count)
+/*
+ * Void the marks of the blocks that begin in one chunk, and count those that
+ * are free. Returns where the last of them ends, which may be further on.
+ */
+static unsigned long visit_chunk(struct page_hinting_zone *pz,
+				 unsigned long pfn, bool count)
 {
-	unsigned long end_pfn = pfn + MAX_ORDER_NR_PAGES;
+	unsigned long end_pfn = pfn + CHUNK_PAGES;
 	unsigned int order;
 
 	/* Under the zone lock, so that it cannot go offline meanwhile. */
@@ -556,6 +562,7 @@ static void visit_chunk(struct page_hinting_zone *pz, unsigned long pfn,
 		if (count)
 			pz->nr_unhinted[order][get_pageblock_migratetype(page)]++;
 	}
+	return pfn;
 }
 
 /* The zone's span may change meanwhile, by hotplug, not under its lock. */
@@ -594,13 +601,13 @@ void page_hinting_count_start(struct page_hinting_zone *pz)
 }
 
 /**
- * page_hinting_count_chunk - count the next MAX_PAGE_ORDER block
+ * page_hinting_count_chunk - count the next few blocks
  * @pz: the zone
  *
- * No free block crosses the end of such a block, so that the hooks know by
- * its page frame number whether one is counted already.
+ * The hooks know by its page frame number whether a block is counted already.
+ * One that merges across that point begins below it, and is counted by them.
  *
- * Context: Process context. Takes the zone lock, for one such block.
+ * Context: Process context. Takes the zone lock, for CHUNK_PAGES.
  * Return: false when all are counted.
  */
 bool page_hinting_count_chunk(struct page_hinting_zone *pz)
@@ -615,8 +622,8 @@ bool page_hinting_count_chunk(struct page_hinting_zone *pz)
 		pfn = max(pfn, start_pfn);
 		more = pfn < end_pfn;
 		if (more) {
-			visit_chunk(pz, pfn, true);
-			WRITE_ONCE(pz->counted_pfn, pfn + MAX_ORDER_NR_PAGES);
+			pfn = visit_chunk(pz, pfn, true);
+			WRITE_ONCE(pz->counted_pfn, pfn);
 		} else {
 			WRITE_ONCE(pz->counted_pfn, ULONG_MAX);
 		}
@@ -630,8 +637,8 @@ bool page_hinting_count_chunk(struct page_hinting_zone *pz)
  * page_hinting_count_stop - stop counting, and void all marks
  * @pz: the zone
  *
- * Context: Process context, may sleep. Takes the zone lock, for one
- *	MAX_PAGE_ORDER block at a time.
+ * Context: Process context, may sleep. Takes the zone lock, for CHUNK_PAGES at
+ *	a time.
  */
 void page_hinting_count_stop(struct page_hinting_zone *pz)
 {
@@ -639,9 +646,9 @@ void page_hinting_count_stop(struct page_hinting_zone *pz)
 
 	page_hinting_count_start(pz);
 	get_span(pz->zone, &pfn, &end_pfn);
-	for (; pfn < end_pfn; pfn += MAX_ORDER_NR_PAGES) {
+	while (pfn < end_pfn) {
 		flags = page_hinting_lock(pz->zone);
-		visit_chunk(pz, pfn, false);
+		pfn = visit_chunk(pz, pfn, false);
 		page_hinting_unlock(pz->zone, flags);
 		cond_resched();
 	}

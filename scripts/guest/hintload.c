@@ -10,15 +10,10 @@
  *   hintload sum                          print the zones' counters, summed
  */
 #include <dirent.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
-#define MIB		(1024UL * 1024)
+#include "load.h"
+
 #define SYSFS		"/sys/kernel/mm/page_hinting"
 /* Free blocks that may lie unhinted for a moment in an idle guest. */
 #define SLACK_BYTES	(8UL * MIB)
@@ -29,17 +24,7 @@ struct sums {
 
 static long now_ms(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000L + ts.tv_nsec / 1000000;
-}
-
-static void sleep_ms(long ms)
-{
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
-
-	nanosleep(&ts, NULL);
+	return now_us() / 1000;
 }
 
 static unsigned long long mem_free_kb(void)
@@ -97,18 +82,10 @@ static int read_sums(struct sums *s)
 
 static char *fill(size_t bytes, int small)
 {
-	char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	size_t i;
+	char *p = map_bytes(bytes, -1);
 
-	if (p == MAP_FAILED) {
-		fprintf(stderr, "hintload: %zu MiB: %s\n", bytes / MIB,
-			strerror(errno));
-		exit(1);
-	}
 	madvise(p, bytes, small ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
-	for (i = 0; i < bytes; i += 4096)
-		__atomic_store_n((size_t *)(p + i), i + 1, __ATOMIC_RELAXED);
+	write_pages(p, bytes);
 	return p;
 }
 

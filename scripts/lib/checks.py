@@ -268,6 +268,90 @@ def silent_shutdown(report, kernels):
 
 
 @test
+def suspend(report, kernels):
+    """Suspended and woken while a program allocates and frees, as far as the devices"""
+    trace = trace_of('suspend')
+    vmguest = guest(kernels, 'debug', 'suspend', """
+        hintload settle 30; echo 1 >/sys/module/suspend/parameters/pm_test_delay
+        echo devices >/sys/power/pm_test
+        for state in freeze disk; do
+            hintload churn 256 20 15 >/dev/null &
+            sleep 2; echo $state >/sys/power/state && echo "### slept $state"; wait
+        done
+        hintload touch 256; hintload settle 60; hintload sum
+        echo 0 >/sys/kernel/mm/page_hinting/enabled; sleep 1; hintload sum""", trace=trace)
+    vmguest.run()
+    text = vmguest.text()
+    report.result('### slept freeze' in text and '### slept disk' in text,
+                  'suspend and hibernation go as far as the devices, and back')
+    report.result('### settled' in text.split('### slept disk')[-1], 'hinting goes on afterwards')
+    report.result(number(text, 'in_flight') == 0 and number(text, 'hinted') == 0,
+                  'all comes home')
+    traced, said = bytes_discarded(trace), number(text, 'acknowledged')
+    report.result(traced == said, 'the counters equal the trace',
+                  f'trace {traced}, counters {said} bytes')
+    tap.no_splat(report, vmguest, 'suspend')
+
+
+@test
+def hibernation(report, kernels):
+    """A guest with hinted memory is written to a disk, and goes on in another QEMU"""
+    with tempfile.TemporaryDirectory(dir=vm.BUILD) as directory:
+        disk = os.path.join(directory, 'swap')
+        with open(disk, 'wb') as swap:
+            swap.truncate(1 << 30)
+        more = {'memory': 512, 'append': 'resume=/dev/vda',
+                'extra': ['-drive', f'file={disk},format=raw,if=virtio']}
+        first = guest(kernels, 'hinting', 'hibernate', """
+            mkswap /dev/vda >/dev/null; swapon /dev/vda
+            dd if=/dev/urandom of=/tmp/data bs=1M count=64 2>/dev/null
+            md5sum /tmp/data >/tmp/sum; hintload settle 20; hintload sum
+            echo shutdown >/sys/power/disk; echo disk >/sys/power/state; echo "### awake $?"
+            md5sum -c /tmp/sum && echo "### same content"
+            hintload settle 20; hintload touch 256; hintload settle 20; hintload sum""", **more)
+        first.start().process.wait()
+        first.stop()
+        report.result('Power down' in first.text() and number(first.text(), 'hinted') > 0,
+                      'a guest with hinted memory hibernates', first.tail())
+        trace = trace_of('restore')
+        second = guest(kernels, 'hinting', 'restore',
+                       'cat /sys/block/vda/dev >/sys/power/resume; echo "### did not resume"',
+                       trace=trace, **more)
+        report.result(second.run() == 0 and '### awake 0' in second.text(), 'it is restored')
+        report.result('### same content' in second.text(), 'its memory is what it was')
+        report.result(number(second.text(), 'hinted') > 256 * MIB and
+                      bytes_discarded(trace) > 256 * MIB, 'it hints anew, all marks void')
+        tap.no_splat(report, second, 'hibernation')
+
+
+@test
+def nodes(report, kernels):
+    """Four nodes: each of their zones is hinted, by a thread of its own"""
+    trace = trace_of('nodes')
+    vmguest = guest(kernels, 'debug', 'nodes', f"""
+        hintload settle 60; hintload touch 3072; hintload settle 60
+        echo "### zones $(ls -d {SYSFS}/node* | wc -l) threads $(ps | grep -c '[k]hintd')"
+        for zone in {SYSFS}/node*; do
+            echo "### zone $(basename $zone) $(cat $zone/hinted_bytes) $(cat $zone/unhinted_bytes)"
+        done
+        echo 0 >{SYSFS}/enabled; sleep 1; hintload sum""", memory=5120, append='numa=fake=4',
+                    trace=trace)
+    vmguest.run()
+    text = vmguest.text()
+    zones = re.findall(r'### zone (\S+) (\d+) (\d+)', text)
+    names = [zone for zone, *_ in zones]
+    report.result(len({name.split('-')[0] for name in names}) == 4 and
+                  f'### zones {len(names)} threads {len(names)}' in text,
+                  'zones on four nodes, a thread for each', ' '.join(names))
+    report.result(zones and all(int(hinted) > 64 * MIB and int(unhinted) <= SLACK
+                                for _, hinted, unhinted in zones), 'all zones are hinted')
+    traced, said = bytes_discarded(trace), number(text, 'acknowledged')
+    report.result(traced == said, 'the counters equal the trace',
+                  f'trace {traced}, counters {said} bytes')
+    tap.no_splat(report, vmguest, 'four nodes')
+
+
+@test
 def bad_input(report, kernels):
     """What cannot work says so, once, and fails"""
     image = kernels.get('hinting')

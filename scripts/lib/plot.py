@@ -8,22 +8,22 @@ import vm
 
 COLOURS = {'hinting': '#0072b2', 'reporting': '#d55e00', 'none': '#777777'}
 
-SCRIPT = """
+STYLE = """
+set grid lc rgb "#dddddd"
+set border 3
+set tics nomirror out
+"""
+RESIDENT = """
 set title "Resident size of a {mem} MiB guest's QEMU: {touch} MiB freed at 0 s"
 set xlabel "seconds since the guest freed its memory"
 set ylabel "resident size, GiB"
 set xrange [-0.5:{end}]
 set yrange [0:*]
-set grid lc rgb "#dddddd"
-set border 3
-set tics nomirror out
 set key at graph 0.98, 0.85 right top
-set terminal pngcairo size 1200,675 font "sans,14" background "#ffffff"
-set output "resident.png"
-plot {lines}
-set terminal svg size 1200,675 font "sans,16" background "#ffffff"
-set output "resident.svg"
-replot
+"""
+OUTPUT = """
+set terminal {terminal} size 1200,675 font "{font}" background "#ffffff"
+set output "{name}"
 """
 
 
@@ -37,30 +37,45 @@ def thin(points):
     return keep
 
 
-def draw(directory, args, arms):
-    """Write the data, the gnuplot script and both pictures; say where."""
+def write_points(path, points, comment):
+    """A data file of (x, y)."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, 'w', encoding='ascii') as data:
+        data.write(f'# {comment}\n')
+        for x, y in thin(points):
+            data.write(f'{x:.3f} {y:.4f}\n')
+
+
+def render(directory, name, settings, command, data=''):
+    """Write NAME.gnuplot and what it draws, NAME.png and NAME.svg."""
     if not shutil.which('gnuplot'):
         raise vm.Failure('drawing the picture', 'gnuplot is not installed',
                          'scripts/install-deps run')
     os.makedirs(directory, exist_ok=True)
-    last = max((arm.time_of(95) or 0) for arm in arms)
-    end = max(5, last + 2)
-    lines = []
-    for arm in arms:
-        points = [(t, rss) for t, rss in arm.since_free() if t <= end]
-        with open(os.path.join(directory, arm.key + '.dat'), 'w', encoding='ascii') as data:
-            data.write('# seconds since the free, GiB resident\n')
-            for t, rss in thin(points):
-                data.write(f'{t:.3f} {rss / (1 << 30):.4f}\n')
-        lines.append(f'"{arm.key}.dat" with lines lw 3 lc rgb "{COLOURS[arm.key]}" '
-                     f'title "{arm.name}"')
-    script = os.path.join(directory, 'resident.gnuplot')
-    with open(script, 'w', encoding='ascii') as out:
-        out.write(SCRIPT.format(mem=args.mem, touch=args.touch, end=f'{end:.1f}',
-                                lines=', '.join(lines)))
-    done = subprocess.run(['gnuplot', os.path.basename(script)], cwd=directory, text=True,
+    script = name + '.gnuplot'
+    with open(os.path.join(directory, script), 'w', encoding='ascii') as out:
+        out.write(STYLE + settings)
+        for terminal, font, end in (('pngcairo', 'sans,14', 'png'), ('svg', 'sans,16', 'svg')):
+            out.write(OUTPUT.format(terminal=terminal, font=font, name=f'{name}.{end}')
+                      + f'{command}\n{data}')
+    done = subprocess.run(['gnuplot', script], cwd=directory, text=True,
                           stderr=subprocess.PIPE, check=False)
     if done.returncode:
         raise vm.Failure('drawing the picture', done.stderr.strip(),
-                         f'cd {directory} && gnuplot {os.path.basename(script)}')
+                         f'cd {directory} && gnuplot {script}')
+
+
+def draw(directory, args, arms):
+    """The resident size of each arm, data and picture; say where."""
+    end = max(5, max((arm.time_of(95) or 0) for arm in arms) + 2)
+    lines = []
+    for arm in arms:
+        write_points(os.path.join(directory, arm.key + '.dat'),
+                     [(t, rss / (1 << 30)) for t, rss in arm.since_free() if t <= end],
+                     'seconds since the free, GiB resident')
+        lines.append(f'"{arm.key}.dat" with lines lw 3 lc rgb "{COLOURS[arm.key]}" '
+                     f'title "{arm.name}"')
+    render(directory, 'resident',
+           RESIDENT.format(mem=args.mem, touch=args.touch, end=f'{end:.1f}'),
+           'plot ' + ', '.join(lines))
     print(f'picture: {directory}/resident.png and resident.svg')

@@ -93,16 +93,17 @@ def prove_kvm(kernel, cache):
 
 
 class Guest:
-    """One boot. memory is in MiB; balloon is reporting, plain or none."""
+    """One boot. memory is in MiB; balloon is reporting, plain or none; prefix
+    is a command that ends by executing what follows it."""
 
     def __init__(self, kernel, command, name='guest', memory=2048, smp=2, append='',
                  accel=None, icount=None, timeout=120, trace=None, balloon='reporting',
-                 extra=(), on_line=None):
+                 extra=(), on_line=None, prefix=()):
         self.kernel, self.command, self.name = kernel, command, name
         self.memory, self.smp, self.append = memory, smp, append
         self.accel, self.icount, self.timeout = accel, icount, timeout
         self.trace, self.balloon, self.extra = trace, balloon, list(extra)
-        self.on_line = on_line
+        self.on_line, self.prefix = on_line, list(prefix)
         self.lines = []         # (seconds since the start, text)
         self.samples = []       # (seconds since the start, bytes resident)
         self.begin = time.monotonic()
@@ -130,7 +131,7 @@ class Guest:
             line += ['-trace', 'ram_block_discard_range', '-D', self.trace]
         if shutil.which('setpriv'):     # no guest outlives the script that started it
             line = ['setpriv', '--pdeathsig', 'KILL'] + line
-        return line + self.extra
+        return self.prefix + line + self.extra
 
     @property
     def initrd(self):
@@ -215,6 +216,8 @@ class Guest:
     def stop(self):
         """End the process that start() started, and no other."""
         self.ending = True
+        if self.deadline:
+            self.deadline.cancel()
         if self.process and self.process.poll() is None:
             self.process.terminate()
             try:
@@ -278,11 +281,13 @@ def time_back(samples, t0, freed, percent):
     return next((t - t0 for t, rss in samples if t > t0 and rss <= goal), None)
 
 
-def discards(trace):
-    """[(host address, bytes, result)] of a QEMU discard trace."""
+def discards(trace, begin=0, end=None):
+    """[(host address, bytes, result)] of a QEMU discard trace, or of the part
+    of it from byte BEGIN to END."""
     found = []
     with open(trace, encoding='ascii', errors='replace') as lines:
-        for line in lines:
+        lines.seek(begin)
+        for line in lines.read(-1 if end is None else end - begin).splitlines():
             match = TRACE.search(line)
             if match:
                 found.append((int(match.group(2), 16), int(match.group(3), 16),

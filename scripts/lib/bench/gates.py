@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the benchmark must show: each gate is (text, passed or None, figure)."""
+import math
+
+from bench.variants import MAINLINE
+
+PER_CPU_MIB = 16
+CPUS = 2
+SPREAD_ALLOWED = 1.03
+# QEMU's own faults vary by this much between two runs of one variant.
+FAULT_NOISE = 1.1
+
+
+def of_each(results, cases, variant, figure):
+    """[(case, median)] of the cases that have it."""
+    found = [(case, results.median(case, variant, figure)) for case in cases]
+    return [(case, value) for case, value in found if value is not None]
+
+
+def at_most(text, found, limit, unit=''):
+    """One gate on the largest of several medians."""
+    if not found:
+        return text, None, 'not measured'
+    case, worst = max(found, key=lambda item: item[1])
+    return text, worst <= limit, f'{worst:.4g}{unit} ({case})'
+
+
+def drain(results):
+    names = results.names('drain')
+    found = of_each(results, names, 'hinting', 't95_s')
+    yield at_most('drain: t95 within 0.6 s', found, 0.6, ' s')
+    if len(found) > 1:
+        times = [value for _, value in found]
+        yield ('drain: t95 by size (reported)', None, ', '.join(
+            f'{case} {value:.2f} s' for case, value in found)
+            + f'; largest by smallest {max(times) / min(times):.2f}')
+    yield at_most(f'drain: left of freed memory after 5 s at most {PER_CPU_MIB} MiB per CPU',
+                  of_each(results, names, 'hinting', 'left_mib'), PER_CPU_MIB * CPUS, ' MiB')
+    huge = of_each(results, names, 'hinting', 'host_huge_percent')
+    yield ('drain: guest memory in host huge pages, at least 90 %',
+           min(value for _, value in huge) >= 90 if huge else None,
+           ', '.join(f'{value:.1f} % ({case})' for case, value in huge) or 'not measured')
+
+
+def churn(results):
+    names = results.names('churn') + results.names('mixed')
+    for figure, limit, text in (
+            ('refaulted_percent', 10, 'refaulted over the whole run, at most 10 %'),
+            ('refaulted_learnt_percent', 2, 'refaulted once learnt, at most 2 %'),
+            ('twice_percent', 10, 'discarded twice over the whole run, at most 10 %'),
+            ('twice_learnt_percent', 1, 'discarded twice once learnt, at most 1 %')):
+        yield at_most('churn: ' + text, of_each(results, names, 'hinting', figure), limit, ' %')
+    yield faults_as_off(results, names)
+    yield from (allocation_as_off(results, case) for case in names)
+
+
+def faults_as_off(results, names):
+    found = [(case, value / (max(results.values(case, 'none', 'qemu_minor_faults'))
+                             * FAULT_NOISE))
+             for case, value in of_each(results, results.names('churn'), 'hinting',
+                                        'qemu_minor_faults')
+             if results.values(case, 'none', 'qemu_minor_faults')]
+    return at_most("churn: QEMU's page faults as with reporting off (its most and 10 %)",
+                   found, 1, ' times that')
+
+
+def allocation_as_off(results, case):
+    mine = results.median(case, 'hinting', 'alloc_mean_ms')
+    off = results.values(case, 'none', 'alloc_mean_ms')
+    text = f'{case}: mean allocation in the spread of reporting off, or 1.03 of its median'
+    if mine is None or not off:
+        return text, None, 'not measured'
+    if len(off) < 2:
+        return text, None, f'{mine:.1f} ms; one run of reporting off has no spread'
+    middle = results.median(case, 'none', 'alloc_mean_ms')
+    return (text, mine <= max(max(off), SPREAD_ALLOWED * middle),
+            f'{mine:.1f} ms, {mine / middle:.3f} of {middle:.1f} ms '
+            f'({min(off):.1f} to {max(off):.1f})')
+
+
+def faults(results):
+    figures = [f'{kind}_instructions_per_fault' for kind in ('anon', 'huge', 'file')]
+    for variant, against, limit, text in (
+            ('none', 'out', 0.2, 'compiled in and off, against compiled out'),
+            ('off', 'outrep', 0.2, 'the same, with mainline reporting in both'),
+            ('hinting', 'out', 0.5, 'on, against compiled out')):
+        found = []
+        for figure in figures:
+            mine = results.median('faults-icount', variant, figure)
+            base = results.median('faults-icount', against, figure)
+            if mine and base:
+                found.append((figure.split('_')[0], 100 * (mine / base - 1)))
+        yield at_most(f'faults: {text}, at most {limit} % more instructions per fault',
+                      found, limit, ' %')
+
+
+def counted(results):
+    for case in results.names('idle'):
+        for figure in 'khintd_wakeups', 'discards', 'khintd_instructions':
+            found = of_each(results, [case], 'hinting', figure)
+            if found:
+                yield at_most(f'{case}: {figure} zero', found, 0)
+    yield at_most('cost: at most 0.5 million instructions per GiB',
+                  of_each(results, ['cost-icount'], 'hinting', 'khintd_minstructions_per_gib'),
+                  0.5, ' million')
+    for order, limit in ((9, 3000), (3, 5000)):
+        names = [name for name in results.names('lock') if f'order{order}-' in name]
+        found = of_each(results, names, 'cost', 'hold_max_instructions')
+        yield at_most(f'lock: longest hold at order {order} at most {limit} instructions',
+                      found, limit)
+        if len(found) > 1:
+            yield (f'lock: order {order} over sizes and shares (reported)', None,
+                   ', '.join(f'{value:.0f} ({case})' for case, value in found))
+
+
+def better_than_mainline(results):
+    for case, figure, more_is_better in (('density', 'guests', True),
+                                         ('phases', 'whole_gib_min', False)):
+        mine = results.median(case, 'hinting', figure)
+        for variant in ('off',) + MAINLINE:
+            other = results.median(case, variant, figure)
+            if mine is not None and other is not None:
+                yield (f'{case}: {figure} better than {variant}',
+                       mine > other if more_is_better else mine < other,
+                       f'{mine:.4g} against {other:.4g}')
+
+
+def wins(results, names, figure, variant):
+    """The cases in which this variant is at least as good as the series."""
+    found = []
+    for case in names:
+        mine = results.median(case, 'hinting', figure)
+        other = results.median(case, variant, figure)
+        if mine is not None and other is not None:
+            found.append((case, other <= mine and not math.isinf(other)))
+    return found
+
+
+def no_setting_wins_both(results):
+    for variant in ('off',) + MAINLINE:
+        drains = wins(results, results.names('drain'), 't95_s', variant)
+        churns = wins(results, results.names('churn'), 'alloc_mean_ms', variant)
+        if not drains or not churns:
+            continue
+        both = any(won for _, won in drains) and all(won for _, won in churns) \
+            or all(won for _, won in drains) and any(won for _, won in churns)
+        won = [case for case, has_won in drains + churns if has_won]
+        yield (f'{variant} is not at least as good in both drain and churn', not both,
+               'at least as good in: ' + (', '.join(won) or 'none'))
+
+
+def all_gates(results):
+    return [gate for part in (drain, churn, faults, counted, better_than_mainline,
+                              no_setting_wins_both) for gate in part(results)]
