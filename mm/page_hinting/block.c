@@ -59,7 +59,7 @@ unsigned int page_hinting_granule_order __read_mostly;
 static bool type_is_eligible(int migratetype)
 {
 	return !is_migrate_isolate(migratetype) &&
-	       !is_migrate_highatomic(migratetype);
+	       migratetype != MIGRATE_HIGHATOMIC;
 }
 
 static bool is_counted(struct page_hinting_zone *pz, struct page *page)
