@@ -529,6 +529,17 @@ bool page_hinting_range_in_flight(struct page_hinting_zone *pz,
 	return overlaps;
 }
 
+/* See page_hinting_in_flight(). */
+bool __page_hinting_in_flight(const struct page *page)
+{
+	struct page_hinting_zone *pz = page_zone(page)->hinting;
+	unsigned long pfn = page_to_pfn(page);
+
+	lockdep_assert_held(&page_zone(page)->lock);
+	return pz && (list_overlaps(&pz->in_flight, pfn, pfn + 1) ||
+		      list_overlaps(&pz->retry, pfn, pfn + 1));
+}
+
 /* Void the marks in one MAX_PAGE_ORDER block, and count what is free. */
 static void visit_chunk(struct page_hinting_zone *pz, unsigned long pfn,
 			bool count)
