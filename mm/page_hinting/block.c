@@ -185,7 +185,8 @@ void page_hinting_mark(struct page *page, int migratetype)
  * Stay well above the high watermark, by what may be in flight: many failing
  * allocations do not get as far as the OOM notifier. No lower zone may be
  * taken below what it reserves for itself either, hence the highest index,
- * and CMA memory helps movable allocations only.
+ * and CMA memory helps movable allocations only. In defrag_mode kswapd and
+ * kcompactd go by the memory in whole free pageblocks, and so do we.
  */
 static bool zone_has_headroom(struct zone *zone, unsigned long pages)
 {
@@ -193,8 +194,11 @@ static bool zone_has_headroom(struct zone *zone, unsigned long pages)
 			      PAGE_HINTING_ZONE_SHARE;
 	unsigned long window = page_hinting_window_bytes() >> PAGE_SHIFT;
 
-	return zone_watermark_ok(zone, 0, high_wmark_pages(zone) + pages +
-				 min(window, share), MAX_NR_ZONES - 1, 0);
+	return __zone_watermark_ok(zone, 0, high_wmark_pages(zone) + pages +
+				   min(window, share), MAX_NR_ZONES - 1, 0,
+				   zone_page_state(zone, defrag_mode ?
+						   NR_FREE_PAGES_BLOCKS :
+						   NR_FREE_PAGES));
 }
 
 /*
