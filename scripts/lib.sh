@@ -26,12 +26,12 @@ say()
 	printf '%s\n' "$*" >&2
 }
 
-# die STEP WHY NEXT: the one way out for every failure.
+# die STEP WHY NEXT [STATUS]: the one way out for every failure.
 die()
 {
 	say "error: $1 failed: $2"
 	[ -z "${3:-}" ] || say "  next: $3"
-	exit 1
+	exit "${4:-1}"
 }
 
 bases()

@@ -8,6 +8,7 @@
 #define _LINUX_PAGE_HINTING_H
 
 #include <linux/jump_label.h>
+#include <linux/page-flags.h>
 #include <linux/types.h>
 
 struct page;
@@ -91,6 +92,7 @@ void page_hinting_reset_done(struct page_hinting_device *dev);
 void page_hinting_notify(struct page_hinting_device *dev);
 
 bool __page_hinting_hinted(const struct page *page);
+bool __page_hinting_in_flight(const struct page *page);
 void __page_hinting_drain_range(unsigned long start_pfn,
 				unsigned long end_pfn);
 
@@ -107,6 +109,22 @@ static inline bool page_hinting_hinted(const struct page *page)
 {
 	return static_branch_unlikely(&page_hinting_key) &&
 	       __page_hinting_hinted(page);
+}
+
+/**
+ * page_hinting_in_flight - is this the head page of a block in flight?
+ * @page: any page
+ *
+ * Unlike other offline pages it is free again in a moment, or as soon as
+ * page_hinting_drain_range() was called.
+ *
+ * Context: Under the lock of the page's zone.
+ * Return: true if it is.
+ */
+static inline bool page_hinting_in_flight(const struct page *page)
+{
+	return static_branch_unlikely(&page_hinting_key) &&
+	       PageOffline(page) && __page_hinting_in_flight(page);
 }
 
 /**
@@ -139,6 +157,11 @@ static inline int page_hinting_register(struct page_hinting_device *dev)
 }
 
 static inline bool page_hinting_hinted(const struct page *page)
+{
+	return false;
+}
+
+static inline bool page_hinting_in_flight(const struct page *page)
 {
 	return false;
 }

@@ -62,7 +62,7 @@ unsigned int page_hinting_granule_order __read_mostly;
 static bool type_is_eligible(int migratetype)
 {
 	return !is_migrate_isolate(migratetype) &&
-	       !is_migrate_highatomic(migratetype);
+	       migratetype != MIGRATE_HIGHATOMIC;
 }
 
 static bool is_counted(struct page_hinting_zone *pz, struct page *page)
@@ -188,7 +188,8 @@ void page_hinting_mark(struct page *page, int migratetype)
  * Stay well above the high watermark, by what may be in flight: many failing
  * allocations do not get as far as the OOM notifier. No lower zone may be
  * taken below what it reserves for itself either, hence the highest index,
- * and CMA memory helps movable allocations only.
+ * and CMA memory helps movable allocations only. In defrag_mode kswapd and
+ * kcompactd go by the memory in whole free pageblocks, and so do we.
  */
 static bool zone_has_headroom(struct zone *zone, unsigned long pages)
 {
@@ -196,8 +197,11 @@ static bool zone_has_headroom(struct zone *zone, unsigned long pages)
 			      PAGE_HINTING_ZONE_SHARE;
 	unsigned long window = page_hinting_window_bytes() >> PAGE_SHIFT;
 
-	return zone_watermark_ok(zone, 0, high_wmark_pages(zone) + pages +
-				 min(window, share), MAX_NR_ZONES - 1, 0);
+	return __zone_watermark_ok(zone, 0, high_wmark_pages(zone) + pages +
+				   min(window, share), MAX_NR_ZONES - 1, 0,
+				   zone_page_state(zone, defrag_mode ?
+						   NR_FREE_PAGES_BLOCKS :
+						   NR_FREE_PAGES));
 }
 
 /*
@@ -530,6 +534,17 @@ bool page_hinting_range_in_flight(struct page_hinting_zone *pz,
 		   list_overlaps(&pz->retry, start_pfn, end_pfn);
 	page_hinting_unlock(pz->zone, flags);
 	return overlaps;
+}
+
+/* See page_hinting_in_flight(). */
+bool __page_hinting_in_flight(const struct page *page)
+{
+	struct page_hinting_zone *pz = page_zone(page)->hinting;
+	unsigned long pfn = page_to_pfn(page);
+
+	lockdep_assert_held(&page_zone(page)->lock);
+	return pz && (list_overlaps(&pz->in_flight, pfn, pfn + 1) ||
+		      list_overlaps(&pz->retry, pfn, pfn + 1));
 }
 
 /*

@@ -26,6 +26,7 @@
 #include <linux/srcu.h>
 #include <linux/wait.h>
 
+#include "../page_alloc.h"
 #include "hooks.h"
 #include "policy.h"
 

@@ -7,16 +7,12 @@
 # apply_edits PATCH: exact, or with less context where the base allows it.
 apply_edits()
 {
-	local fuzzy
-
 	[ -s "$1" ] || return 0
 	! tree_git apply --cached "$1" 2>"$tmp/apply" || return 0
-	if [ "$BASE_EXACT" != yes ]; then
-		for fuzzy in -C2 -C1; do
-			tree_git apply --cached "$fuzzy" "$1" 2>>"$tmp/apply" || continue
-			say "note: ${1#"$TOP"/} applied to $BASE with $fuzzy only"
-			return 0
-		done
+	if [ "$BASE_EXACT" != yes ] &&
+	   tree_git apply --cached -C2 "$1" 2>>"$tmp/apply"; then
+		say "note: ${1#"$TOP"/} applied to $BASE with -C2 only"
+		return 0
 	fi
 	cat "$tmp/apply" >&2
 	die "assembling $NAME" "${1#"$TOP"/} does not apply" \

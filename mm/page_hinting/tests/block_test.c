@@ -329,6 +329,36 @@ static void held_reference(struct kunit *test)
 	expect_counts(test);
 }
 
+static bool in_flight(struct page *page)
+{
+	struct zone *zone = page_zone(page);
+	unsigned long flags = page_hinting_lock(zone);
+	bool is = page_hinting_in_flight(page);
+
+	page_hinting_unlock(zone, flags);
+	return is;
+}
+
+/* Blocks in flight are told from what others have taken offline. */
+static void in_flight_is_not_just_offline(struct kunit *test)
+{
+	struct page *page = wait_for_block(test);
+	struct page *other = alloc_page(GFP_KERNEL);
+	struct host *host = test->priv;
+
+	KUNIT_ASSERT_NOT_NULL(test, other);
+	__SetPageOffline(other);
+	KUNIT_EXPECT_FALSE(test, in_flight(other));
+	__ClearPageOffline(other);
+	__free_page(other);
+
+	KUNIT_EXPECT_TRUE(test, in_flight(page));
+	WRITE_ONCE(host->silent, false);
+	host_use_all(host);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+	KUNIT_EXPECT_FALSE(test, in_flight(page));
+}
+
 /* A host that answers twice, or for what it does not have. */
 static void wrong_acknowledgments(struct kunit *test)
 {
@@ -587,6 +617,7 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE(idle_memory_is_hinted),
 	KUNIT_CASE(window_bounds_what_is_in_flight),
 	KUNIT_CASE(held_reference),
+	KUNIT_CASE(in_flight_is_not_just_offline),
 	KUNIT_CASE(wrong_acknowledgments),
 	KUNIT_CASE(split_and_merge),
 	KUNIT_CASE_SLOW(counts_survive_a_storm),
