@@ -7,6 +7,7 @@
  *   hintload churn MIB PAUSE_MS SECONDS   fill and free it again and again
  *   hintload watch SECONDS [EVERY_MS]     print the memory's state
  *   hintload settle SECONDS               wait until all is hinted
+ *   hintload record SECONDS               print free memory as it changes
  *   hintload sum                          print the zones' counters, summed
  */
 #include <dirent.h>
@@ -143,6 +144,24 @@ static int watch(long seconds, long every)
 	return 0;
 }
 
+/* A series for scripts/simulate: milliseconds, MiB free. */
+static int record(long seconds)
+{
+	long start = now_ms(), now = start;
+	unsigned long long last = 0;
+
+	for (; now < start + seconds * 1000; now = now_ms()) {
+		unsigned long long mib = mem_free_kb() / 1024;
+
+		if (mib != last)
+			printf("### free %ld %llu\n", now - start, mib);
+		last = mib;
+		sleep_ms(10);
+	}
+	fflush(stdout);
+	return 0;
+}
+
 /*
  * Nothing in flight and next to nothing left to hint, for a while: what lies
  * in per-CPU lists comes out when the guest is idle.
@@ -178,11 +197,14 @@ int main(int argc, char **argv)
 		return watch(a, b > 0 ? b : 200);
 	if (!strcmp(cmd, "settle") && a > 0)
 		return settle(a);
+	if (!strcmp(cmd, "record") && a > 0)
+		return record(a);
 	if (!strcmp(cmd, "sum")) {
 		print_state("sum");
 		return 0;
 	}
 	fprintf(stderr, "usage: hintload touch MIB [small] | settle SECONDS | sum |\n");
-	fprintf(stderr, "       churn MIB PAUSE_MS SECONDS | watch SECONDS [EVERY_MS]\n");
+	fprintf(stderr, "       churn MIB PAUSE_MS SECONDS | watch SECONDS [EVERY_MS] |\n");
+	fprintf(stderr, "       record SECONDS\n");
 	return 2;
 }

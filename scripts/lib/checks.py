@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """The tests of scripts/check, in the order in which they run."""
+import math
 import os
 import re
+import statistics
 import subprocess
 import tempfile
 
@@ -159,6 +161,18 @@ def resident(report, kernels):
     report.result(want < 512 * MIB, 'nearly all free memory was hinted')
 
 
+def time_to_drain(kernels):
+    """Seconds until 95 % of 8 GiB were back; infinite if not within 6 s."""
+    vmguest = guest(kernels, 'hinting', 'drain', 'hintload touch 8192; sleep 6', memory=10240,
+                    timeout=400)
+    vmguest.run()
+    freed = vmguest.wait_line('### freed', 0)
+    if not freed:
+        raise vm.Failure('the guest', vmguest.tail(), f'less {vmguest.log}')
+    back = vm.time_back(vmguest.samples, freed[0], 8192 * MIB, 95)
+    return math.inf if back is None else back
+
+
 @test
 def drain(report, kernels):
     """8 GiB freed in a 10 GiB guest: 95 % back within the settle time plus 0.5 s"""
@@ -167,16 +181,12 @@ def drain(report, kernels):
     if have < 11 * 1024:
         report.skip('drain of 8 GiB', f'{have} MiB available at the host, 11264 needed')
         return
-    vmguest = guest(kernels, 'hinting', 'drain', 'hintload touch 8192; sleep 6', memory=10240,
-                    timeout=400)
-    vmguest.run()
-    freed = vmguest.wait_line('### freed', 0)
-    if not freed:
-        raise vm.Failure('the guest', vmguest.tail(), f'less {vmguest.log}')
-    back = vm.time_back(vmguest.samples, freed[0], 8192 * MIB, 95)
-    report.result(back is not None and back <= SETTLE + 0.5,
+    times = [time_to_drain(kernels)]
+    if times[0] > SETTLE + 0.5:     # the machine may have been busy: the median of three
+        times += [time_to_drain(kernels), time_to_drain(kernels)]
+    report.result(statistics.median(times) <= SETTLE + 0.5,
                   f'95 % back within {SETTLE + 0.5} s',
-                  f'{back:.2f} s' if back is not None else 'not within 6 s')
+                  ', '.join(f'{seconds:.2f} s' for seconds in times))
 
 
 @test

@@ -11,7 +11,7 @@
 #define MIB		MODEL_MIB
 #define GIB		(1024 * MIB)
 
-/* Memory freed once is idle a settle time later, and at most one look. */
+/* Memory freed once is idle a settle time later, not a look later. */
 static void one_off_free(struct kunit *test)
 {
 	struct model model;
@@ -23,7 +23,7 @@ static void one_off_free(struct kunit *test)
 
 	model_pass(&model, SETTLE_MS - 1);
 	KUNIT_EXPECT_EQ(test, model.hinted_pages, 0UL);
-	model_pass(&model, LOOK_MS + 1);
+	model_pass(&model, 3);
 	KUNIT_EXPECT_EQ(test, model.hinted_pages, 8 * GIB);
 	model_pass(&model, 2 * SETTLE_MS);
 	KUNIT_EXPECT_TRUE(test, model.asleep);
@@ -156,6 +156,22 @@ static void far_gap_is_believed_the_second_time(struct kunit *test)
 	run_loop(&model, &loop, 1, GIB);
 	KUNIT_EXPECT_GE(test, model.policy.settle_ms, 2000U);
 	KUNIT_EXPECT_LE(test, model.policy.settle_ms, 4000U);
+}
+
+/* Nor do two of them that have nothing to do with each other. */
+static void far_gaps_far_apart(struct kunit *test)
+{
+	struct loop_case loop = { .busy_ms = 100, .pause_ms = 2000 };
+	struct model model;
+	int i;
+
+	model_start(&model, 0);
+	model_free(&model, GIB);
+	for (i = 0; i < 4; i++) {
+		model_pass(&model, 10 * MODEL_MAX_SETTLE_MS);
+		run_loop(&model, &loop, 2, GIB);
+	}
+	KUNIT_EXPECT_EQ(test, model.peak_settle_ms, SETTLE_MS);
 }
 
 /* What is allocated bit by bit after a long time is one use of it. */
@@ -307,7 +323,7 @@ static void pull_is_not_demand(struct kunit *test)
 		.unhinted_pages = GIB,
 	};
 	struct page_hinting_policy policy;
-	struct page_hinting_advice advice;
+	struct page_hinting_advice advice = { };
 	int i;
 
 	page_hinting_policy_init(&policy, SETTLE_MS, MODEL_MAX_SETTLE_MS, 0);
@@ -323,6 +339,45 @@ static void pull_is_not_demand(struct kunit *test)
 	sample.unhinted_pages = sample.low_pages;
 	advice = page_hinting_policy_step(&policy, &sample);
 	KUNIT_EXPECT_EQ(test, advice.hint_pages, GIB - 64 * MIB);
+}
+
+/* What was pulled is not hinted a second time from what had been used. */
+static void pull_takes_the_idle_part_once(struct kunit *test)
+{
+	struct page_hinting_sample sample = { };
+	struct page_hinting_policy policy;
+	struct page_hinting_advice advice = { };
+
+	page_hinting_policy_init(&policy, SETTLE_MS, MODEL_MAX_SETTLE_MS, 0);
+	for (; sample.now_ms <= 2 * SETTLE_MS; sample.now_ms += LOOK_MS) {
+		/* 700 MiB are in use again and again. */
+		sample.low_pages = 300 * MIB;
+		sample.unhinted_pages = 1000 * MIB;
+		advice = page_hinting_policy_step(&policy, &sample);
+	}
+	KUNIT_EXPECT_EQ(test, advice.hint_pages, 300 * MIB);
+	page_hinting_policy_pulled(&policy, 300 * MIB);
+
+	sample.low_pages = 700 * MIB;
+	sample.unhinted_pages = 700 * MIB;
+	advice = page_hinting_policy_step(&policy, &sample);
+	KUNIT_EXPECT_EQ(test, advice.hint_pages, 0UL);
+}
+
+/* Never more than there is, whatever the caller says of the past. */
+static void hint_is_bounded(struct kunit *test)
+{
+	struct page_hinting_sample sample = {
+		.now_ms = 10 * SETTLE_MS,
+		.low_pages = GIB,
+		.unhinted_pages = MIB,
+	};
+	struct page_hinting_policy policy;
+	struct page_hinting_advice advice;
+
+	page_hinting_policy_init(&policy, SETTLE_MS, MODEL_MAX_SETTLE_MS, 0);
+	advice = page_hinting_policy_step(&policy, &sample);
+	KUNIT_EXPECT_EQ(test, advice.hint_pages, MIB);
 }
 
 /* A long sleep without a look counts with the low of all of it. */
@@ -429,6 +484,7 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE_PARAM(loop_keeps_its_memory, loop_gen_params),
 	KUNIT_CASE(rare_use_is_not_waited_for),
 	KUNIT_CASE(far_gap_is_believed_the_second_time),
+	KUNIT_CASE(far_gaps_far_apart),
 	KUNIT_CASE(far_gap_ends_slowly),
 	KUNIT_CASE(first_use_is_no_reuse),
 	KUNIT_CASE(loop_beside_idle_memory),
@@ -437,6 +493,8 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(saw_tooth),
 	KUNIT_CASE(noise),
 	KUNIT_CASE(pull_is_not_demand),
+	KUNIT_CASE(pull_takes_the_idle_part_once),
+	KUNIT_CASE(hint_is_bounded),
 	KUNIT_CASE(long_sleep),
 	KUNIT_CASE(zone_going_away),
 	KUNIT_CASE(clock_at_its_wrap),
