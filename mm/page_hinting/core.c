@@ -375,9 +375,10 @@ void page_hinting_enable(bool enable)
 {
 	lockdep_assert_held(&page_hinting_mutex);
 	WRITE_ONCE(enabled, enable);
-	if (enable && state != PAGE_HINTING_NO_DEVICE)
+	/* Not between page_hinting_unregister() and the end of the reset. */
+	if (enable && registered)
 		page_hinting_zones_update();
-	if (enable && state == PAGE_HINTING_DISABLED)
+	if (enable && registered && state == PAGE_HINTING_DISABLED)
 		start_running();
 	else if (!enable && state == PAGE_HINTING_RUNNING)
 		stop_running();

@@ -477,6 +477,25 @@ static void counts_survive_a_storm(struct kunit *test)
 	expect_counts(test);
 }
 
+/* With the device gone, and not yet reset, enabling has to wait. */
+static void enabled_before_the_reset(struct kunit *test)
+{
+	struct host *host = test->priv;
+
+	page_hinting_unregister(&host->dev);
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_enable(false);
+	page_hinting_enable(true);
+	mutex_unlock(&page_hinting_mutex);
+	KUNIT_EXPECT_FALSE(test, static_key_enabled(&page_hinting_key));
+	host_reset(host, true);
+	KUNIT_EXPECT_FALSE(test, static_key_enabled(&page_hinting_key));
+	KUNIT_EXPECT_TRUE(test, list_empty(&page_hinting_zones));
+
+	KUNIT_ASSERT_EQ(test, page_hinting_register(&host->dev), 0);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+}
+
 static void disabled_means_no_marks(struct kunit *test)
 {
 	struct host *host = test->priv;
@@ -621,6 +640,7 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE(wrong_acknowledgments),
 	KUNIT_CASE(split_and_merge),
 	KUNIT_CASE_SLOW(counts_survive_a_storm),
+	KUNIT_CASE(enabled_before_the_reset),
 	KUNIT_CASE(disabled_means_no_marks),
 	KUNIT_CASE(suspend_voids_marks),
 	KUNIT_CASE_SLOW(lower_orders),
