@@ -113,9 +113,16 @@ static void uncount_unhinted(struct page_hinting_zone *pz, unsigned int order,
 }
 
 /* What was hinted is used again, or, for a moment, merged or split. */
-static void uncount_hinted(struct page_hinting_zone *pz, unsigned int order)
+static void uncount_hinted(struct page_hinting_zone *pz, unsigned int order,
+			   int migratetype)
 {
 	pz->hinted_pages -= 1UL << order;
+	/* Isolated memory goes offline, or is moved: that is no demand. */
+	if (is_migrate_isolate(migratetype)) {
+		pz->last_hinted_pages -= 1UL << order;
+		pz->hinted_high_pages -= 1UL << order;
+		return;
+	}
 	if (pz->taken || pz->hinted_pages + PAGE_HINTING_SIGNIFICANT_PAGES >
 			 pz->hinted_high_pages)
 		return;
@@ -152,7 +159,7 @@ void __page_hinting_removed(struct page *page, struct zone *zone,
 	if (!is_counted(pz, page))
 		return;
 	if (PageBuddyOffline(page))
-		uncount_hinted(pz, order);
+		uncount_hinted(pz, order, migratetype);
 	else
 		uncount_unhinted(pz, order, migratetype);
 }

@@ -41,10 +41,10 @@ MAINLINE = ('m2000', 'm250', 'm1')
 
 # image: the variable that names it, flavour, base kernel (None: BASE)
 IMAGES = {
-    'hinting': ('KERNEL_HINTING', 'hinting', None),
-    'mainline': ('KERNEL_MAINLINE', 'off', '7.3'),
-    'out': ('KERNEL_OFF', 'off', None),
-    'cost': ('KERNEL_COST', 'hinting+cost', None),
+    'hinting': ('KERNEL_HINTING', 'hinting+jump', None),
+    'mainline': ('KERNEL_MAINLINE', 'off+jump', '7.3'),
+    'out': ('KERNEL_OFF', 'off+jump', None),
+    'cost': ('KERNEL_COST', 'hinting+cost+jump', None),
 }
 
 

@@ -18,7 +18,7 @@
 #define MAX_BLOCKS	4
 #define ROUNDS		2
 #define TURNS		3
-#define WAIT_MS		20000
+#define WAIT_MS		60000
 
 static int blocks[MAX_BLOCKS];
 static int nr_blocks;
