@@ -613,6 +613,7 @@ void page_hinting_count_start(struct page_hinting_zone *pz)
 
 	memset(pz->nr_unhinted, 0, sizeof(pz->nr_unhinted));
 	pz->hinted_pages = 0;
+	pz->hinted_high_pages = 0;
 	pz->last_hinted_pages = 0;
 	pz->marked_pages = 0;
 	/* Pairs with the zone's thread, which begins to count then. */

@@ -206,6 +206,7 @@ unsigned long page_hinting_window_reserve(struct page_hinting_zone *pz,
 void page_hinting_window_release(struct page_hinting_zone *pz,
 				 unsigned long pages, unsigned int nr_blocks);
 void page_hinting_window_new_ring(void);
+void page_hinting_window_looked(struct page_hinting_zone *pz);
 void page_hinting_window_leave(struct page_hinting_zone *pz);
 
 /* zone.c: one thread per zone */

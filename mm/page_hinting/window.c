@@ -158,7 +158,7 @@ static void wake_waiters(void)
 		spin_lock(&page_hinting_window.lock);
 		wants = pz->wants_window;
 		pz->wants_window = false;
-		update_competing(pz);
+		/* It competes until it has looked: others may be faster. */
 		spin_unlock(&page_hinting_window.lock);
 		if (wants)
 			page_hinting_wake(pz, PAGE_HINTING_EV_WINDOW);
@@ -206,6 +206,17 @@ void page_hinting_window_new_ring(void)
 {
 	spin_lock(&page_hinting_window.lock);
 	page_hinting_window.used_blocks = 0;
+	spin_unlock(&page_hinting_window.lock);
+}
+
+/**
+ * page_hinting_window_looked - a zone has tried to hint, or has no need to
+ * @pz: the zone
+ */
+void page_hinting_window_looked(struct page_hinting_zone *pz)
+{
+	spin_lock(&page_hinting_window.lock);
+	update_competing(pz);
 	spin_unlock(&page_hinting_window.lock);
 }
 

@@ -231,6 +231,7 @@ static unsigned long work(struct page_hinting_zone *pz)
 			 !page_hinting_arm(dev) && !kthread_should_stop());
 	}
 	srcu_read_unlock(&page_hinting_srcu, idx);
+	page_hinting_window_looked(pz);
 	retry_references(pz);
 
 	/* A lost interrupt must not mean lost memory. */

@@ -573,6 +573,48 @@ static void small_window_splits(struct kunit *test)
 	expect_counts(test);
 }
 
+/* Who has all of the window does not get more of it before who has none. */
+static void window_is_shared(struct kunit *test)
+{
+	unsigned long block = 1UL << PAGE_HINTING_COUNT_ORDER, window = 8 * block;
+	struct page_hinting_zone *large, *small;
+	unsigned int nr = RING;
+
+	large = kunit_kzalloc(test, sizeof(*large), GFP_KERNEL);
+	small = kunit_kzalloc(test, sizeof(*small), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, large);
+	KUNIT_ASSERT_NOT_NULL(test, small);
+	large->zone = first_zone()->zone;
+	small->zone = first_zone()->zone;
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_enable(false);
+	mutex_unlock(&page_hinting_mutex);
+	set_knobs(TEST_SETTLE_MS, window << PAGE_SHIFT, PAGE_HINTING_COUNT_ORDER);
+
+	KUNIT_EXPECT_EQ(test, page_hinting_window_reserve(large, RING, window,
+							  &nr), window);
+	nr = RING;
+	KUNIT_EXPECT_EQ(test, page_hinting_window_reserve(small, RING, window,
+							  &nr), 0UL);
+	page_hinting_window_release(large, 2 * block, 0);
+	nr = RING;
+	KUNIT_EXPECT_EQ(test, page_hinting_window_reserve(large, RING, window,
+							  &nr), 0UL);
+	nr = RING;
+	KUNIT_EXPECT_EQ(test, page_hinting_window_reserve(small, RING, window,
+							  &nr), 2 * block);
+
+	page_hinting_window_release(large, large->reserved_pages, 0);
+	page_hinting_window_release(small, small->reserved_pages, 0);
+	page_hinting_window_leave(large);
+	page_hinting_window_leave(small);
+	page_hinting_window_new_ring();
+	KUNIT_EXPECT_EQ(test, page_hinting_window_in_use(), 0UL);
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_enable(true);
+	mutex_unlock(&page_hinting_mutex);
+}
+
 /* A silent host is not waited for, and its reset brings everything home. */
 static void silent_host(struct kunit *test)
 {
@@ -640,6 +682,7 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE(wrong_acknowledgments),
 	KUNIT_CASE(split_and_merge),
 	KUNIT_CASE_SLOW(counts_survive_a_storm),
+	KUNIT_CASE(window_is_shared),
 	KUNIT_CASE(enabled_before_the_reset),
 	KUNIT_CASE(disabled_means_no_marks),
 	KUNIT_CASE(suspend_voids_marks),
