@@ -136,6 +136,16 @@ static void count_hinted(struct page_hinting_zone *pz, unsigned int order)
 	pz->hinted_high_pages = max(pz->hinted_high_pages, pz->hinted_pages);
 }
 
+/* Buddy -> Buddy|Offline; to the tail of its list, to be used last. */
+static void mark(struct page *page, struct zone *zone, unsigned int order,
+		 int migratetype)
+{
+	VM_WARN_ON_ONCE_PAGE(!PageBuddy(page), page);
+	page->page_type = (unsigned int)PGTY_buddy_offline << 24;
+	list_move_tail(&page->buddy_list,
+		       &zone->free_area[order].free_list[migratetype]);
+}
+
 void __page_hinting_added(struct page *page, struct zone *zone,
 			  unsigned int order, int migratetype)
 {
@@ -144,6 +154,9 @@ void __page_hinting_added(struct page *page, struct zone *zone,
 	lockdep_assert_held(&zone->lock);
 	if (!is_counted(pz, page))
 		return;
+	if (pz->keep_order && order >= pz->keep_order &&
+	    !is_migrate_isolate(migratetype))
+		mark(page, zone, order, migratetype);
 	if (PageBuddyOffline(page))
 		count_hinted(pz, order);
 	else
@@ -164,6 +177,27 @@ void __page_hinting_removed(struct page *page, struct zone *zone,
 		uncount_unhinted(pz, order, migratetype);
 }
 
+void __page_hinting_split_begin(struct page *page, struct zone *zone)
+{
+	lockdep_assert_held(&zone->lock);
+	if (is_counted(zone->hinting, page) && PageBuddyOffline(page))
+		zone->hinting->keep_order = page_hinting_granule_order;
+}
+
+void __page_hinting_split_end(struct zone *zone)
+{
+	lockdep_assert_held(&zone->lock);
+	if (zone->hinting)
+		zone->hinting->keep_order = 0;
+}
+
+bool __page_hinting_stays_apart(struct page *buddy, struct zone *zone)
+{
+	lockdep_assert_held(&zone->lock);
+	return zone->hinting && zone->hinting->keep_order &&
+	       !PageBuddyOffline(buddy);
+}
+
 void __page_hinting_moved(struct page *page, struct zone *zone,
 			  unsigned int order, int old_mt, int new_mt)
 {
@@ -175,20 +209,6 @@ void __page_hinting_moved(struct page *page, struct zone *zone,
 	/* In this order, or the move would look like a moment of demand. */
 	count_unhinted(pz, order, new_mt);
 	uncount_unhinted(pz, order, old_mt);
-}
-
-/**
- * page_hinting_mark - Buddy -> Buddy|Offline, before the block joins a list
- * @page: head page of the block
- * @migratetype: of the list; nothing is marked that is isolated
- *
- * Context: Under the zone lock.
- */
-void page_hinting_mark(struct page *page, int migratetype)
-{
-	VM_WARN_ON_ONCE_PAGE(!PageBuddy(page), page);
-	if (!is_migrate_isolate(migratetype))
-		page->page_type = (unsigned int)PGTY_buddy_offline << 24;
 }
 
 /*
@@ -389,8 +409,10 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages - (1UL << order));
 	__ClearPageOffline(page);
 	set_page_private(page, 0);
-	page_hinting_give(pz->zone, page, order,
-			  acknowledged && is_counted(pz, page));
+	if (acknowledged && is_counted(pz, page))
+		pz->keep_order = PAGE_HINTING_COUNT_ORDER;
+	page_hinting_give(pz->zone, page, order);
+	pz->keep_order = 0;
 	pz->marked_pages += pz->hinted_pages - hinted_pages;
 	return true;
 }
@@ -616,6 +638,8 @@ void page_hinting_count_start(struct page_hinting_zone *pz)
 	pz->hinted_high_pages = 0;
 	pz->last_hinted_pages = 0;
 	pz->marked_pages = 0;
+	/* The key may have been switched off in the middle of a split. */
+	pz->keep_order = 0;
 	/* Pairs with the zone's thread, which begins to count then. */
 	WRITE_ONCE(pz->counted_pfn, 0);
 	pz->armed = false;

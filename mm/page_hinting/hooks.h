@@ -32,24 +32,19 @@ void __page_hinting_moved(struct page *page, struct zone *zone,
 			  unsigned int order, int old_mt, int new_mt);
 void __page_hinting_back_off(struct zonelist *zonelist, int highest_zoneidx,
 			     unsigned int order);
-void page_hinting_mark(struct page *page, int migratetype);
+void __page_hinting_split_begin(struct page *page, struct zone *zone);
+void __page_hinting_split_end(struct zone *zone);
+bool __page_hinting_stays_apart(struct page *buddy, struct zone *zone);
 
 /* Provided by the allocator. */
 void page_hinting_take(struct zone *zone, struct page *page, int low, int high,
 		       int migratetype);
-void page_hinting_give(struct zone *zone, struct page *page, int order,
-		       bool hinted);
+void page_hinting_give(struct zone *zone, struct page *page, int order);
 
 /* Are the hooks on? */
 static __always_inline bool page_hinting_active(void)
 {
 	return static_branch_unlikely(&page_hinting_key);
-}
-
-/* Is this free block hinted? To be asked before it leaves its list. */
-static __always_inline bool page_hinting_is_marked(struct page *page)
-{
-	return page_hinting_active() && PageBuddyOffline(page);
 }
 
 /* A block was put on a free list, its type and order already set. */
@@ -83,18 +78,36 @@ static __always_inline void page_hinting_moved(struct page *page,
 }
 
 /*
- * A free block was split off a larger one: it stays hinted if that was
- * hinted and it is at least a granule, for the host gives a whole granule
- * back at the first touch. Returns whether it belongs to the list's tail.
+ * A block is about to leave its free list, and its parts will join others
+ * before page_hinting_split_end(). If it is hinted, so is every part that is
+ * at least a granule, for the host gives a whole granule back at the first
+ * touch. Kept in the zone, as an argument would cost those who never hint.
  */
-static __always_inline bool page_hinting_keep(struct page *page,
-					      unsigned int order, bool hinted)
+static __always_inline void page_hinting_split_begin(struct page *page,
+						     struct zone *zone,
+						     unsigned int order)
 {
-	if (!page_hinting_active() || !hinted ||
-	    order < page_hinting_granule_order)
-		return false;
-	page_hinting_mark(page, MIGRATE_MOVABLE);
-	return true;
+	if (page_hinting_active() && order >= PAGE_HINTING_COUNT_ORDER)
+		__page_hinting_split_begin(page, zone);
+}
+
+static __always_inline void page_hinting_split_end(struct zone *zone)
+{
+	if (page_hinting_active())
+		__page_hinting_split_end(zone);
+}
+
+/*
+ * Must a block that is about to join a list not merge with this buddy? So it
+ * is with a hinted block and one that is not: merged it would be hinted again,
+ * and there would be no end to it.
+ */
+static __always_inline bool page_hinting_stays_apart(struct page *buddy,
+						     struct zone *zone,
+						     unsigned int order)
+{
+	return page_hinting_active() && order >= PAGE_HINTING_COUNT_ORDER &&
+	       __page_hinting_stays_apart(buddy, zone);
 }
 
 /* An allocation took the slow path: leave its zones alone for a while. */
@@ -109,15 +122,6 @@ static __always_inline void page_hinting_back_off(struct zonelist *zonelist,
 static inline bool page_hinting_active(void)
 {
 	return false;
-}
-
-static inline bool page_hinting_is_marked(struct page *page)
-{
-	return false;
-}
-
-static inline void page_hinting_mark(struct page *page, int migratetype)
-{
 }
 
 static inline void page_hinting_added(struct page *page, struct zone *zone,
@@ -136,8 +140,19 @@ static inline void page_hinting_moved(struct page *page, struct zone *zone,
 {
 }
 
-static inline bool page_hinting_keep(struct page *page, unsigned int order,
-				     bool hinted)
+static inline void page_hinting_split_begin(struct page *page,
+					    struct zone *zone,
+					    unsigned int order)
+{
+}
+
+static inline void page_hinting_split_end(struct zone *zone)
+{
+}
+
+static inline bool page_hinting_stays_apart(struct page *buddy,
+					    struct zone *zone,
+					    unsigned int order)
 {
 	return false;
 }

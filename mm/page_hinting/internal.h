@@ -98,6 +98,8 @@ enum page_hinting_event {
  * @taken_at: jiffies; when
  * @in_flight_pages: on @in_flight and @retry
  * @acknowledged_pages: acknowledged ever; wraps
+ * @keep_order: blocks of this order and more that join a list are hinted, as
+ *	they are parts of one that is; 0 but for a moment
  * @counted_pfn: blocks below it are counted; 0 is none and hooks off,
  *	ULONG_MAX is all of them
  * @min_order: the minimum order that @unhinted_pages goes by
@@ -136,6 +138,7 @@ struct page_hinting_zone {
 	unsigned long taken_at;
 	unsigned long in_flight_pages;
 	unsigned long acknowledged_pages;
+	unsigned int keep_order;
 	unsigned long counted_pfn;
 	unsigned int min_order;
 	bool armed;

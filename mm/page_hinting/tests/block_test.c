@@ -563,11 +563,15 @@ static void small_window_splits(struct kunit *test)
 	page_hinting_set_order(order, true);
 	mutex_unlock(&page_hinting_mutex);
 	host->most_pages = 0;
+	host->seen_pages = 0;
 	KUNIT_ASSERT_EQ(test, page_hinting_register(&host->dev), 0);
 	/* Parts do not merge back into blocks that have to be hinted again. */
 	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
 	KUNIT_EXPECT_LE(test, host->seen_pages,
 			5 * zone_managed_pages(first_zone()->zone) / 4);
+	/* Nor is a block marked of which the host has seen a part only. */
+	KUNIT_EXPECT_GE(test, host->seen_pages,
+			pages_of(&first_zone()->hinted_pages));
 	KUNIT_EXPECT_LE(test, host->most_pages, 1UL << (order + 2));
 	KUNIT_EXPECT_GT(test, host->most_pages, 0UL);
 	expect_counts(test);
