@@ -87,6 +87,15 @@ static void sum_up(struct page_hinting_zone *pz)
 	pz->low_pages = 0;
 }
 
+static void wake_armed(struct page_hinting_zone *pz)
+{
+	if (!pz->armed)
+		return;
+	pz->armed = false;
+	/* Waking a task needs locks that nest outside zone->lock. */
+	irq_work_queue(&pz->wake_work);
+}
+
 /* More unhinted memory: whoever waits for some is told, once. */
 static void count_unhinted(struct page_hinting_zone *pz, unsigned int order,
 			   int migratetype)
@@ -95,11 +104,7 @@ static void count_unhinted(struct page_hinting_zone *pz, unsigned int order,
 	if (order < pz->min_order || !type_is_eligible(migratetype))
 		return;
 	pz->unhinted_pages += 1UL << order;
-	if (pz->armed) {
-		pz->armed = false;
-		/* Waking a task needs locks that nest outside zone->lock. */
-		irq_work_queue(&pz->wake_work);
-	}
+	wake_armed(pz);
 }
 
 static void uncount_unhinted(struct page_hinting_zone *pz, unsigned int order,
@@ -128,6 +133,9 @@ static void uncount_hinted(struct page_hinting_zone *pz, unsigned int order,
 		return;
 	pz->taken = true;
 	pz->taken_at = jiffies;
+	/* Later on it could not be told when the rest was taken. */
+	if (pz->wants_taken)
+		wake_armed(pz);
 }
 
 static void count_hinted(struct page_hinting_zone *pz, unsigned int order)
@@ -720,13 +728,18 @@ void page_hinting_set_min_order(struct page_hinting_zone *pz,
  * page_hinting_try_arm - ask to be woken by the next free
  * @pz: the zone
  *
- * Return: false if there is something unhinted already.
+ * And when hinted memory is taken, as long as that may turn out to have been
+ * hinted too early.
+ *
+ * Context: The zone's thread. Takes the zone lock.
+ * Return: false if there is something to look at already.
  */
 bool page_hinting_try_arm(struct page_hinting_zone *pz)
 {
 	unsigned long flags = page_hinting_lock(pz->zone);
 
-	pz->armed = !pz->unhinted_pages;
+	pz->wants_taken = pz->policy.ledger_len;
+	pz->armed = !pz->unhinted_pages && !(pz->taken && pz->wants_taken);
 	if (pz->armed)
 		pz->low_pages = 0;
 	page_hinting_unlock(pz->zone, flags);

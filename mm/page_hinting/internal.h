@@ -69,7 +69,7 @@ enum page_hinting_state {
 
 /* Why a zone's thread was woken: bits of &page_hinting_zone.events. */
 enum page_hinting_event {
-	PAGE_HINTING_EV_FREED,		/* unhinted memory, and no timer */
+	PAGE_HINTING_EV_FREED,		/* unhinted memory, or hinted was taken */
 	PAGE_HINTING_EV_HARVEST,	/* the host has acknowledged blocks */
 	PAGE_HINTING_EV_WINDOW,		/* a part of the window is free again */
 	PAGE_HINTING_EV_CHANGED,	/* state or knobs are others */
@@ -103,7 +103,8 @@ enum page_hinting_event {
  * @counted_pfn: blocks below it are counted; 0 is none and hooks off,
  *	ULONG_MAX is all of them
  * @min_order: the minimum order that @unhinted_pages goes by
- * @armed: the thread sleeps without a timer and wants to hear of a free
+ * @armed: the thread has nothing to hint and wants to hear of a free
+ * @wants_taken: and of hinted memory that is taken
  * @in_flight: blocks that the host has
  * @retry: acknowledged blocks that somebody holds a reference to
  * @reserved_pages: part of the window that is in use, under its lock
@@ -142,6 +143,7 @@ struct page_hinting_zone {
 	unsigned long counted_pfn;
 	unsigned int min_order;
 	bool armed;
+	bool wants_taken;
 	struct list_head in_flight;
 	struct list_head retry;
 

@@ -37,7 +37,7 @@
 #include "policy.h"
 
 /* A gap that is so many times the settle time has to be seen twice. */
-#define FAR			8
+#define FAR			16
 /* A settle time that was not needed for so many times its length is halved. */
 #define PATIENCE		4
 /*

@@ -6,7 +6,8 @@
  * how much of that is idle, and keeps the host supplied with it: reserve a
  * part of the window, pull blocks, submit them, one kick for all, harvest
  * what the host is done with, in any order, and again. With nothing unhinted
- * it sleeps without a timer until a free wakes it.
+ * it sleeps without a timer until a free wakes it, or an allocation does that
+ * takes what was hinted a moment ago.
  *
  * A wake-up sets a bit and then wakes; the thread takes all bits before it
  * begins to work, so that one that comes meanwhile makes it work again.

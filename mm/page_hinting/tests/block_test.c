@@ -439,6 +439,59 @@ static void split_and_merge(struct kunit *test)
 			2UL << order);
 }
 
+static unsigned long take_blocks(struct list_head *blocks, unsigned long pages)
+{
+	unsigned long taken = 0;
+	struct page *page;
+
+	while (taken < pages) {
+		page = alloc_pages(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN,
+				   PAGE_HINTING_COUNT_ORDER);
+		if (!page)
+			break;
+		list_add(&page->lru, blocks);
+		taken += 1UL << PAGE_HINTING_COUNT_ORDER;
+	}
+	return taken;
+}
+
+static void free_blocks(struct list_head *blocks)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, blocks, lru)
+		__free_pages(page, PAGE_HINTING_COUNT_ORDER);
+	INIT_LIST_HEAD(blocks);
+}
+
+/* Who takes what was hinted too early need not free it to be noticed. */
+static void early_use_is_seen_at_once(struct kunit *test)
+{
+	const unsigned long pages = 3 * PAGE_HINTING_SIGNIFICANT_PAGES / 2;
+	struct page_hinting_zone *pz = first_zone();
+	unsigned long refaulted_pages;
+	LIST_HEAD(blocks);
+	bool enough;
+
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	/* Of what is free from the start nobody knows for how long it was. */
+	enough = take_blocks(&blocks, pages) >= pages;
+	fsleep(2 * TEST_SETTLE_MS * USEC_PER_MSEC);
+	free_blocks(&blocks);
+	if (!enough)
+		kunit_skip(test, "not enough memory");
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	KUNIT_ASSERT_TRUE(test, wait_for(READ_ONCE(pz->pcp_drained)));
+
+	refaulted_pages = READ_ONCE(pz->refaulted_pages);
+	KUNIT_EXPECT_GE(test, take_blocks(&blocks, pages), pages);
+	KUNIT_EXPECT_TRUE(test, wait_for(READ_ONCE(pz->refaulted_pages) -
+					 refaulted_pages >=
+					 PAGE_HINTING_SIGNIFICANT_PAGES));
+	KUNIT_EXPECT_GT(test, READ_ONCE(pz->settle_ms), TEST_SETTLE_MS);
+	free_blocks(&blocks);
+}
+
 /* Many allocations and frees of all orders leave the counts right. */
 static void counts_survive_a_storm(struct kunit *test)
 {
@@ -685,6 +738,7 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE(in_flight_is_not_just_offline),
 	KUNIT_CASE(wrong_acknowledgments),
 	KUNIT_CASE(split_and_merge),
+	KUNIT_CASE(early_use_is_seen_at_once),
 	KUNIT_CASE_SLOW(counts_survive_a_storm),
 	KUNIT_CASE(window_is_shared),
 	KUNIT_CASE(enabled_before_the_reset),

@@ -6,7 +6,8 @@
  * What is told to it is the amount of free memory. Allocations take unhinted
  * memory first; a host answers at once; the zone's thread looks when the
  * policy has asked for it and, with nothing left to hint, when something is
- * freed; its timer ends when that was all for a settle time, as in zone.c.
+ * freed, or was hinted not long ago and is taken; its timer ends when that was
+ * all for a settle time, as in zone.c.
  */
 #ifndef _MM_PAGE_HINTING_TESTS_POLICY_MODEL_H
 #define _MM_PAGE_HINTING_TESTS_POLICY_MODEL_H
@@ -28,7 +29,7 @@
  * @taken_ms: when that came to something
  * @busy_ms: when there last was something unhinted
  * @look_in_ms: the thread looks after this time
- * @armed: it looks at the next free
+ * @armed: it looks at the next free, and when hinted memory is taken
  * @asleep: it only does that, and has no timer
  * @nr_looks: how often it has looked
  * @hinted_pages: hinted ever
@@ -112,6 +113,11 @@ static inline void model_alloc(struct model *model, unsigned long pages)
 		model->taken_ms = model->now_ms;
 	model->taken_pages += pages - unhinted_pages;
 	model->faulted_pages += pages - unhinted_pages;
+	if (model->armed && model->policy.ledger_len &&
+	    model->taken_pages >= PAGE_HINTING_SIGNIFICANT_PAGES) {
+		model->busy_ms = model->now_ms;
+		model_look(model);
+	}
 }
 
 static inline void model_free(struct model *model, unsigned long pages)

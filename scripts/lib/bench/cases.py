@@ -99,9 +99,9 @@ def lock(gib, order, hinted_percent, **more):
 FULL_CASES = [
     *(drain(gib) for gib in (2, 8, 14)),
     *(churn(512, pause_ms, cycles, thp) for thp in ('always', 'never')
-      for pause_ms, cycles in ((100, 40), (300, 40), (1500, 20), (5000, 12))),
+      for pause_ms, cycles in ((100, 40), (300, 40), (1500, 30), (5000, 24))),
     *(churn(64, pause_ms, cycles) for pause_ms, cycles in
-      ((100, 100), (300, 60), (1500, 20), (5000, 12))),
+      ((100, 100), (300, 60), (1500, 30), (5000, 24))),
     mixed(40),
     faults(4), faults_icount(12),
     idle(60), idle_icount(),
@@ -118,9 +118,9 @@ FULL_CASES = [
 
 QUICK_CASES = [
     drain(2, QUICK, quick=True),
-    churn(512, 300, 12, variants=QUICK, quick=True),
-    churn(512, 1500, 8, variants=QUICK, quick=True),
-    mixed(15, ('hinting', 'none', 'off', 'm250'), quick=True),
+    churn(512, 300, 14, variants=QUICK, quick=True),
+    churn(512, 1500, 12, variants=QUICK[:-1], quick=True),
+    mixed(14, ('hinting', 'none', 'off', 'm250'), quick=True),
     faults_icount(2, ('hinting', 'none', 'out'), quick=True),
     cost_icount(1024, ('hinting', 'off', 'm250'), quick=True),
     lock(2, 9, 50, quick=True),

@@ -51,7 +51,11 @@ def churn(results):
             ('twice_learnt_percent', 1, 'discarded twice once learnt, at most 1 %')):
         yield at_most('churn: ' + text, of_each(results, names, 'hinting', figure), limit, ' %')
     yield faults_as_off(results, names)
-    yield from (allocation_as_off(results, case) for case in names)
+    for case in names:
+        yield allocation_as_off(results, case, 'alloc_learnt_mean_ms', ', once learnt,')
+        # A quick run is so short that its one wrong guess is too much of it.
+        if not results.is_quick(case):
+            yield allocation_as_off(results, case, 'alloc_mean_ms', '')
 
 
 def faults_as_off(results, names):
@@ -64,15 +68,15 @@ def faults_as_off(results, names):
                    found, 1, ' times that')
 
 
-def allocation_as_off(results, case):
-    mine = results.median(case, 'hinting', 'alloc_mean_ms')
-    off = results.values(case, 'none', 'alloc_mean_ms')
-    text = f'{case}: mean allocation in the spread of reporting off, or 1.03 of its median'
+def allocation_as_off(results, case, figure, when):
+    mine = results.median(case, 'hinting', figure)
+    off = results.values(case, 'none', figure)
+    text = f'{case}: mean allocation{when} in the spread of reporting off, or 1.03 of its median'
     if mine is None or not off:
         return text, None, 'not measured'
     if len(off) < 2:
         return text, None, f'{mine:.1f} ms; one run of reporting off has no spread'
-    middle = results.median(case, 'none', 'alloc_mean_ms')
+    middle = results.median(case, 'none', figure)
     return (text, mine <= max(max(off), SPREAD_ALLOWED * middle),
             f'{mine:.1f} ms, {mine / middle:.3f} of {middle:.1f} ms '
             f'({min(off):.1f} to {max(off):.1f})')

@@ -105,6 +105,8 @@ def churn_figures(guest, setup):
     size = setup['mib'] * MIB
     return {
         'alloc_mean_ms': statistics.mean(times_us) / 1000,
+        'alloc_learnt_mean_ms': statistics.mean(
+            us for _, _, us, _ in found[1 + setup['learn_cycles']:]) / 1000,
         'alloc_p99_ms': times_us[math.ceil(0.99 * len(times_us)) - 1] / 1000,
         'alloc_mean_mcycles': statistics.mean(cycles for *_, cycles in found[1:]) / 1e6,
         'qemu_minor_faults': end.minflt - begin.minflt,

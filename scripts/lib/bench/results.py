@@ -35,5 +35,8 @@ class Results:
         values = self.values(case, variant, figure)
         return statistics.median(values) if values else None
 
+    def is_quick(self, name):
+        return any(case.name == name and case.quick for case in self.cases)
+
     def names(self, scenario):
         return [case.name for case in self.cases if case.scenario == scenario]
