@@ -401,6 +401,18 @@ unsigned int page_hinting_pull(struct page_hinting_zone *pz,
 	return limit_pages - pull.limit_pages;
 }
 
+/* Isolation may have changed some of a block's pageblocks meanwhile. */
+static bool is_of_one_type(struct page *page, unsigned int order)
+{
+	int migratetype = get_pageblock_migratetype(page);
+	unsigned long i;
+
+	for (i = pageblock_nr_pages; i < 1UL << order; i += pageblock_nr_pages)
+		if (get_pageblock_migratetype(page + i) != migratetype)
+			return false;
+	return true;
+}
+
 /* Offline -> free again, unless somebody else holds a reference right now. */
 static bool put_back(struct page_hinting_zone *pz, struct page *page)
 {
@@ -419,7 +431,7 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 	set_page_private(page, 0);
 	if (acknowledged && is_counted(pz, page))
 		pz->keep_order = PAGE_HINTING_COUNT_ORDER;
-	page_hinting_give(pz->zone, page, order);
+	page_hinting_give(pz->zone, page, order, is_of_one_type(page, order));
 	pz->keep_order = 0;
 	pz->marked_pages += pz->hinted_pages - hinted_pages;
 	return true;

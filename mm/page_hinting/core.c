@@ -125,6 +125,7 @@ static bool host_plays_dead(void)
 #ifdef CONFIG_PAGE_HINTING_DEBUG
 static DEFINE_PER_CPU(cycles_t, hold_start);
 static u64 hold_max_cycles;
+static u64 work_cycles;
 
 /* With interrupts off, under a zone lock: nothing comes in between. */
 void page_hinting_hold_start(void)
@@ -141,12 +142,25 @@ void page_hinting_hold_end(void)
 		WRITE_ONCE(hold_max_cycles, cycles);
 }
 
+void page_hinting_work_start(cycles_t *start)
+{
+	*start = get_cycles();
+}
+
+/* What two threads add at the same time may be lost. */
+void page_hinting_work_end(cycles_t start)
+{
+	WRITE_ONCE(work_cycles,
+		   READ_ONCE(work_cycles) + get_cycles() - start);
+}
+
 static void __init init_debug(void)
 {
 	struct dentry *dir = debugfs_create_dir("page_hinting", NULL);
 
 	debugfs_create_u64("lock_hold_max_cycles", 0600, dir,
 			   &hold_max_cycles);
+	debugfs_create_u64("work_cycles", 0600, dir, &work_cycles);
 }
 #else
 static void __init init_debug(void)

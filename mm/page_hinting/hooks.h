@@ -39,7 +39,8 @@ bool __page_hinting_stays_apart(struct page *buddy, struct zone *zone);
 /* Provided by the allocator. */
 void page_hinting_take(struct zone *zone, struct page *page, int low, int high,
 		       int migratetype);
-void page_hinting_give(struct zone *zone, struct page *page, int order);
+void page_hinting_give(struct zone *zone, struct page *page, int order,
+		       bool one_type);
 
 /* Are the hooks on? */
 static __always_inline bool page_hinting_active(void)

@@ -24,6 +24,7 @@
 #include <linux/page_hinting.h>
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
+#include <linux/timex.h>
 #include <linux/wait.h>
 
 #include "../page_alloc.h"
@@ -246,12 +247,23 @@ void page_hinting_sysfs_remove(struct page_hinting_zone *pz);
 #ifdef CONFIG_PAGE_HINTING_DEBUG
 void page_hinting_hold_start(void);
 void page_hinting_hold_end(void);
+void page_hinting_work_start(cycles_t *start);
+void page_hinting_work_end(cycles_t start);
 #else
 static inline void page_hinting_hold_start(void)
 {
 }
 
 static inline void page_hinting_hold_end(void)
+{
+}
+
+static inline void page_hinting_work_start(cycles_t *start)
+{
+	*start = 0;
+}
+
+static inline void page_hinting_work_end(cycles_t start)
 {
 }
 #endif

@@ -251,8 +251,12 @@ static int page_hinting_thread(void *data)
 
 	set_freezable();
 	while (!kthread_should_stop()) {
-		unsigned long timeout = work(pz);
+		unsigned long timeout;
+		cycles_t start;
 
+		page_hinting_work_start(&start);
+		timeout = work(pz);
+		page_hinting_work_end(start);
 		wait_event_freezable_timeout(pz->wait,
 					     READ_ONCE(pz->events) ||
 					     kthread_should_stop(), timeout);

@@ -85,7 +85,7 @@ def idle_icount(variants=ALL, **more):
 
 
 def cost_icount(touch_mib, variants=ALL, **more):
-    return Case('cost-icount', 'cost', counts.cost_icount, variants,
+    return Case('cost-icount', 'cost', counts.cost_icount, (*variants, 'cost'),
                 {'touch_mib': touch_mib, 'memory_mib': touch_mib + 512}, 40,
                 counts=True, **more)
 

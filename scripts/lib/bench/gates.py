@@ -105,7 +105,7 @@ def counted(results):
             if found:
                 yield at_most(f'{case}: {figure} zero', found, 0)
     yield at_most('cost: at most 0.5 million instructions per GiB',
-                  of_each(results, ['cost-icount'], 'hinting', 'khintd_minstructions_per_gib'),
+                  of_each(results, ['cost-icount'], 'cost', 'work_minstructions_per_gib'),
                   0.5, ' million')
     for order, limit in ((9, 3000), (3, 5000)):
         names = [name for name in results.names('lock') if f'order{order}-' in name]
