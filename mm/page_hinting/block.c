@@ -201,9 +201,18 @@ void __page_hinting_split_end(struct zone *zone)
 
 bool __page_hinting_stays_apart(struct page *buddy, struct zone *zone)
 {
+	struct page_hinting_zone *pz = zone->hinting;
+
 	lockdep_assert_held(&zone->lock);
-	return zone->hinting && zone->hinting->keep_order &&
-	       !PageBuddyOffline(buddy);
+	if (!pz || !pz->keep_order)
+		return false;
+	/* A guard page is free with its buddy only; that is not hinted then. */
+	if (page_is_guard(buddy)) {
+		pz->keep_order = 0;
+		return false;
+	}
+	/* Beyond what is counted, marks are void. */
+	return !is_counted(pz, buddy) || !PageBuddyOffline(buddy);
 }
 
 void __page_hinting_moved(struct page *page, struct zone *zone,
@@ -652,6 +661,7 @@ static void get_span(struct zone *zone, unsigned long *start_pfn,
 void page_hinting_count_start(struct page_hinting_zone *pz)
 {
 	unsigned long flags = page_hinting_lock(pz->zone);
+	struct page *page;
 
 	memset(pz->nr_unhinted, 0, sizeof(pz->nr_unhinted));
 	pz->hinted_pages = 0;
@@ -660,6 +670,10 @@ void page_hinting_count_start(struct page_hinting_zone *pz)
 	pz->marked_pages = 0;
 	/* The key may have been switched off in the middle of a split. */
 	pz->keep_order = 0;
+	/* What is acknowledged and still referenced is hinted anew, too. */
+	list_for_each_entry(page, &pz->retry, lru)
+		set_page_private(page,
+				 page_private(page) & ~BLOCK_ACKNOWLEDGED);
 	/* Pairs with the zone's thread, which begins to count then. */
 	WRITE_ONCE(pz->counted_pfn, 0);
 	pz->armed = false;

@@ -74,15 +74,19 @@ static bool was_seen(const struct page_hinting_policy *policy,
 static bool is_habit(struct page_hinting_policy *policy, unsigned int gap_ms,
 		     u64 end_ms)
 {
-	if (!was_seen(policy, gap_ms, end_ms)) {
-		policy->far_gap_ms = gap_ms;
-		policy->far_gap_seen_ms = end_ms;
-	}
-	/* Not if it began before the first one ended: then it is the same. */
-	return end_ms - policy->far_gap_seen_ms >= gap_ms;
+	/* If it began before the first one ended, it is the same, going on. */
+	if (policy->far_gap_ms && end_ms - policy->far_gap_seen_ms < gap_ms)
+		return false;
+	if (was_seen(policy, gap_ms, end_ms))
+		return true;
+	policy->far_gap_ms = gap_ms;
+	policy->far_gap_seen_ms = end_ms;
+	return false;
 }
 
-static void learn(struct page_hinting_policy *policy, unsigned int gap_ms,
+/* @hinted_settle_ms: the settle time after which that memory was hinted */
+static void learn(struct page_hinting_policy *policy,
+		  unsigned int hinted_settle_ms, unsigned int gap_ms,
 		  u64 end_ms)
 {
 	unsigned int settle_ms = settle_for(gap_ms);
@@ -91,7 +95,8 @@ static void learn(struct page_hinting_policy *policy, unsigned int gap_ms,
 	policy->proved_ms = policy->now_ms;
 	if (settle_ms <= policy->settle_ms)
 		return;
-	if (gap_ms > FAR * policy->settle_ms && !is_habit(policy, gap_ms, end_ms))
+	/* Against that one, or the early end of a use would vouch for its rest. */
+	if (gap_ms > FAR * hinted_settle_ms && !is_habit(policy, gap_ms, end_ms))
 		return;
 	policy->far_gap_ms = 0;
 	policy->settle_ms = settle_ms;
@@ -125,7 +130,8 @@ static unsigned long refault(struct page_hinting_policy *policy,
 			policy->ledger_len--;
 		policy->early_pages += pages;
 		if (policy->early_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
-			learn(policy, gap_ms, sample->taken_ms);
+			learn(policy, entry->settle_ms, gap_ms,
+			      sample->taken_ms);
 	}
 	return sample->taken_pages - left_pages;
 }
@@ -268,6 +274,7 @@ void page_hinting_policy_pulled(struct page_hinting_policy *policy,
 				--policy->ledger_len * sizeof(*ledger));
 		newest = &ledger[policy->ledger_len++];
 		newest->unused_ms = unused_ms;
+		newest->settle_ms = policy->settle_ms;
 		newest->pages = 0;
 	}
 	newest->pages += pages;

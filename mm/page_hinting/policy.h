@@ -23,10 +23,12 @@
 /**
  * struct page_hinting_entry - memory that was hinted at one time
  * @unused_ms: since when nobody had needed it
+ * @settle_ms: how long that was at least
  * @pages: how much of it was not needed since
  */
 struct page_hinting_entry {
 	u64 unused_ms;
+	unsigned int settle_ms;
 	unsigned long pages;
 };
 

@@ -193,6 +193,57 @@ static void far_gap_ends_slowly(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, model.peak_settle_ms, SETTLE_MS);
 }
 
+/* Allocate @pages in small steps, within @ms. */
+static void alloc_slowly(struct model *model, unsigned long pages,
+			 unsigned int ms)
+{
+	const unsigned long step = 16 * MIB;
+	unsigned long i, nr = pages / step;
+
+	for (i = 0; i < nr; i++) {
+		model_alloc(model, step);
+		model_pass(model, ms / nr);
+	}
+}
+
+/* A far pause before an allocation that takes longer still is learnt, too. */
+static void slow_loop_is_learnt(struct kunit *test)
+{
+	static const unsigned int pauses_ms[] = { 1500, 2100, 2500, 3000 };
+	unsigned int i, cycle;
+
+	for (i = 0; i < ARRAY_SIZE(pauses_ms); i++) {
+		struct model model;
+
+		model_start(&model, 0);
+		model_free(&model, 2 * GIB);
+		model_pass(&model, 60000);
+		for (cycle = 0; cycle < 12; cycle++) {
+			if (cycle == 5)
+				model.faulted_pages = 0;
+			alloc_slowly(&model, GIB, pauses_ms[i] + 300);
+			model_free(&model, GIB);
+			model_pass(&model, pauses_ms[i]);
+		}
+		KUNIT_EXPECT_EQ_MSG(test, model.faulted_pages, 0UL,
+				    "pauses of %u ms", pauses_ms[i]);
+	}
+}
+
+/* One use that goes on for long says little about the end of it. */
+static void slow_use_is_one_use(struct kunit *test)
+{
+	struct model model;
+
+	model_start(&model, 0);
+	model_pass(&model, SETTLE_MS);
+	model_free(&model, GIB);
+	model_pass(&model, 1500);
+	alloc_slowly(&model, GIB, 5000);
+	KUNIT_EXPECT_GE(test, model.peak_settle_ms, 1500U);
+	KUNIT_EXPECT_LE(test, model.peak_settle_ms, 3000U);
+}
+
 /* A program that is the first to use the guest's memory is no loop. */
 static void first_use_is_no_reuse(struct kunit *test)
 {
@@ -486,6 +537,8 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(far_gap_is_believed_the_second_time),
 	KUNIT_CASE(far_gaps_far_apart),
 	KUNIT_CASE(far_gap_ends_slowly),
+	KUNIT_CASE(slow_loop_is_learnt),
+	KUNIT_CASE(slow_use_is_one_use),
 	KUNIT_CASE(first_use_is_no_reuse),
 	KUNIT_CASE(loop_beside_idle_memory),
 	KUNIT_CASE(ramp_up),
