@@ -92,8 +92,14 @@ static void wake_armed(struct page_hinting_zone *pz)
 	if (!pz->armed)
 		return;
 	pz->armed = false;
-	/* Waking a task needs locks that nest outside zone->lock. */
-	irq_work_queue(&pz->wake_work);
+	/*
+	 * Waking a task needs locks that nest outside zone->lock. Not while
+	 * suspended: per-CPU lists are drained with interrupts off before a
+	 * hibernation image is taken, and work that is pending in the image
+	 * would be pending for ever. Resuming wakes the thread.
+	 */
+	if (page_hinting_get_state() == PAGE_HINTING_RUNNING)
+		irq_work_queue(&pz->wake_work);
 }
 
 /* More unhinted memory: whoever waits for some is told, once. */
