@@ -36,7 +36,10 @@
 
 #include "policy.h"
 
-/* A gap that is so many times the settle time has to be seen twice. */
+/*
+ * A gap that is so many times the settle time after which its memory was
+ * hinted has to be seen twice.
+ */
 #define FAR			16
 /* A settle time that was not needed for so many times its length is halved. */
 #define PATIENCE		4

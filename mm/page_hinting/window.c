@@ -212,6 +212,8 @@ void page_hinting_window_new_ring(void)
 /**
  * page_hinting_window_looked - a zone has tried to hint, or has no need to
  * @pz: the zone
+ *
+ * Context: The zone's thread.
  */
 void page_hinting_window_looked(struct page_hinting_zone *pz)
 {
