@@ -428,6 +428,19 @@ static bool is_of_one_type(struct page *page, unsigned int order)
 	return true;
 }
 
+/* By pageblocks unless they are all of one type. */
+static void give(struct zone *zone, struct page *page, unsigned int order)
+{
+	unsigned int part_order = order;
+	unsigned long i;
+
+	if (order > pageblock_order && !is_of_one_type(page, order))
+		part_order = pageblock_order;
+	for (i = 0; i < 1UL << order; i += 1UL << part_order)
+		page_hinting_give(zone, page + i, part_order,
+				  get_pageblock_migratetype(page + i));
+}
+
 /* Offline -> free again, unless somebody else holds a reference right now. */
 static bool put_back(struct page_hinting_zone *pz, struct page *page)
 {
@@ -446,7 +459,7 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 	set_page_private(page, 0);
 	if (acknowledged && is_counted(pz, page))
 		pz->keep_order = PAGE_HINTING_COUNT_ORDER;
-	page_hinting_give(pz->zone, page, order, is_of_one_type(page, order));
+	give(pz->zone, page, order);
 	pz->keep_order = 0;
 	pz->marked_pages += pz->hinted_pages - hinted_pages;
 	return true;

@@ -2,9 +2,12 @@
 /*
  * Free page hinting: what the buddy allocator calls.
  *
- * These are on the allocator's hot paths, under zone->lock. With no device
- * each is a static branch that is off; do not add anything before it. With
- * one, blocks below PAGE_HINTING_COUNT_ORDER cost one comparison.
+ * These are on the allocator's hot paths, under zone->lock. Whether they are on
+ * is asked once on each path, by a static branch at its beginning that leads
+ * to a copy of the path which has them: a call in the middle of a function
+ * costs registers even if it is never taken. Hence the argument @hinting: it
+ * is a constant where it matters, and page_hinting_active() where not. With
+ * hinting on, blocks below PAGE_HINTING_COUNT_ORDER cost one comparison.
  */
 #ifndef _MM_PAGE_HINTING_HOOKS_H
 #define _MM_PAGE_HINTING_HOOKS_H
@@ -14,6 +17,15 @@
 #include <linux/page_hinting.h>
 
 struct zonelist;
+
+/*
+ * Provided by the allocator. The first is also what an allocation calls while
+ * the hooks are on.
+ */
+void page_hinting_take(struct zone *zone, struct page *page, int low, int high,
+		       int migratetype);
+void page_hinting_give(struct zone *zone, struct page *page, int order,
+		       int migratetype);
 
 /*
  * Smaller blocks are neither counted nor hinted: below it the allocator's
@@ -36,12 +48,6 @@ void __page_hinting_split_begin(struct page *page, struct zone *zone);
 void __page_hinting_split_end(struct zone *zone);
 bool __page_hinting_stays_apart(struct page *buddy, struct zone *zone);
 
-/* Provided by the allocator. */
-void page_hinting_take(struct zone *zone, struct page *page, int low, int high,
-		       int migratetype);
-void page_hinting_give(struct zone *zone, struct page *page, int order,
-		       bool one_type);
-
 /* Are the hooks on? */
 static __always_inline bool page_hinting_active(void)
 {
@@ -49,22 +55,22 @@ static __always_inline bool page_hinting_active(void)
 }
 
 /* A block was put on a free list, its type and order already set. */
-static __always_inline void page_hinting_added(struct page *page,
+static __always_inline void page_hinting_added(bool hinting, struct page *page,
 					       struct zone *zone,
 					       unsigned int order,
 					       int migratetype)
 {
-	if (page_hinting_active() && order >= PAGE_HINTING_COUNT_ORDER)
+	if (hinting && order >= PAGE_HINTING_COUNT_ORDER)
 		__page_hinting_added(page, zone, order, migratetype);
 }
 
 /* A block is about to leave its free list, and to lose its mark. */
-static __always_inline void page_hinting_removed(struct page *page,
+static __always_inline void page_hinting_removed(bool hinting, struct page *page,
 						 struct zone *zone,
 						 unsigned int order,
 						 int migratetype)
 {
-	if (page_hinting_active() && order >= PAGE_HINTING_COUNT_ORDER)
+	if (hinting && order >= PAGE_HINTING_COUNT_ORDER)
 		__page_hinting_removed(page, zone, order, migratetype);
 }
 
@@ -84,17 +90,19 @@ static __always_inline void page_hinting_moved(struct page *page,
  * at least a granule, for the host gives a whole granule back at the first
  * touch. Kept in the zone, as an argument would cost those who never hint.
  */
-static __always_inline void page_hinting_split_begin(struct page *page,
+static __always_inline void page_hinting_split_begin(bool hinting,
+						     struct page *page,
 						     struct zone *zone,
 						     unsigned int order)
 {
-	if (page_hinting_active() && order >= PAGE_HINTING_COUNT_ORDER)
+	if (hinting && order >= PAGE_HINTING_COUNT_ORDER)
 		__page_hinting_split_begin(page, zone);
 }
 
-static __always_inline void page_hinting_split_end(struct zone *zone)
+static __always_inline void page_hinting_split_end(bool hinting,
+						   struct zone *zone)
 {
-	if (page_hinting_active())
+	if (hinting)
 		__page_hinting_split_end(zone);
 }
 
@@ -103,11 +111,12 @@ static __always_inline void page_hinting_split_end(struct zone *zone)
  * is with a hinted block and one that is not: merged it would be hinted again,
  * and there would be no end to it.
  */
-static __always_inline bool page_hinting_stays_apart(struct page *buddy,
+static __always_inline bool page_hinting_stays_apart(bool hinting,
+						     struct page *buddy,
 						     struct zone *zone,
 						     unsigned int order)
 {
-	return page_hinting_active() && order >= PAGE_HINTING_COUNT_ORDER &&
+	return hinting && order >= PAGE_HINTING_COUNT_ORDER &&
 	       __page_hinting_stays_apart(buddy, zone);
 }
 
@@ -125,13 +134,15 @@ static inline bool page_hinting_active(void)
 	return false;
 }
 
-static inline void page_hinting_added(struct page *page, struct zone *zone,
-				      unsigned int order, int migratetype)
+static inline void page_hinting_added(bool hinting, struct page *page,
+				      struct zone *zone, unsigned int order,
+				      int migratetype)
 {
 }
 
-static inline void page_hinting_removed(struct page *page, struct zone *zone,
-					unsigned int order, int migratetype)
+static inline void page_hinting_removed(bool hinting, struct page *page,
+					struct zone *zone, unsigned int order,
+					int migratetype)
 {
 }
 
@@ -141,17 +152,17 @@ static inline void page_hinting_moved(struct page *page, struct zone *zone,
 {
 }
 
-static inline void page_hinting_split_begin(struct page *page,
+static inline void page_hinting_split_begin(bool hinting, struct page *page,
 					    struct zone *zone,
 					    unsigned int order)
 {
 }
 
-static inline void page_hinting_split_end(struct zone *zone)
+static inline void page_hinting_split_end(bool hinting, struct zone *zone)
 {
 }
 
-static inline bool page_hinting_stays_apart(struct page *buddy,
+static inline bool page_hinting_stays_apart(bool hinting, struct page *buddy,
 					    struct zone *zone,
 					    unsigned int order)
 {
