@@ -77,14 +77,21 @@ static void sum_up(struct page_hinting_zone *pz)
 	int migratetype;
 
 	pz->unhinted_pages = 0;
-	for (order = pz->min_order; order < NR_PAGE_ORDERS; order++)
+	pz->reach_pages = 0;
+	for (order = pz->reach_order; order < NR_PAGE_ORDERS; order++)
 		for (migratetype = 0; migratetype < MIGRATE_TYPES;
-		     migratetype++)
-			if (type_is_eligible(migratetype))
-				pz->unhinted_pages +=
-					pz->nr_unhinted[order][migratetype]
-					<< order;
+		     migratetype++) {
+			unsigned long pages;
+
+			if (!type_is_eligible(migratetype))
+				continue;
+			pages = pz->nr_unhinted[order][migratetype] << order;
+			pz->reach_pages += pages;
+			if (order >= pz->min_order)
+				pz->unhinted_pages += pages;
+		}
 	pz->low_pages = 0;
+	pz->reach_low_pages = min(pz->reach_low_pages, pz->reach_pages);
 }
 
 static void wake_armed(struct page_hinting_zone *pz)
@@ -107,9 +114,13 @@ static void count_unhinted(struct page_hinting_zone *pz, unsigned int order,
 			   int migratetype)
 {
 	pz->nr_unhinted[order][migratetype]++;
-	if (order < pz->min_order || !type_is_eligible(migratetype))
+	if (order < pz->reach_order || !type_is_eligible(migratetype))
 		return;
-	pz->unhinted_pages += 1UL << order;
+	pz->reach_pages += 1UL << order;
+	if (order >= pz->min_order)
+		pz->unhinted_pages += 1UL << order;
+	else if (pz->reach_pages < pz->wake_reach_pages)
+		return;
 	wake_armed(pz);
 }
 
@@ -117,7 +128,11 @@ static void uncount_unhinted(struct page_hinting_zone *pz, unsigned int order,
 			     int migratetype)
 {
 	pz->nr_unhinted[order][migratetype]--;
-	if (order < pz->min_order || !type_is_eligible(migratetype))
+	if (order < pz->reach_order || !type_is_eligible(migratetype))
+		return;
+	pz->reach_pages -= 1UL << order;
+	pz->reach_low_pages = min(pz->reach_low_pages, pz->reach_pages);
+	if (order < pz->min_order)
 		return;
 	pz->unhinted_pages -= 1UL << order;
 	pz->low_pages = min(pz->low_pages, pz->unhinted_pages);
@@ -128,9 +143,15 @@ static void uncount_hinted(struct page_hinting_zone *pz, unsigned int order,
 			   int migratetype)
 {
 	pz->hinted_pages -= 1UL << order;
+	if (order < pz->small_order)
+		pz->hinted_small_pages -= min(pz->hinted_small_pages,
+					      1UL << order);
 	/* Isolated memory goes offline, or is moved: that is no demand. */
 	if (is_migrate_isolate(migratetype)) {
 		pz->last_hinted_pages -= 1UL << order;
+		if (order < pz->small_order)
+			pz->last_small_pages -= min(pz->last_small_pages,
+						    1UL << order);
 		pz->hinted_high_pages -= 1UL << order;
 		return;
 	}
@@ -147,6 +168,8 @@ static void uncount_hinted(struct page_hinting_zone *pz, unsigned int order,
 static void count_hinted(struct page_hinting_zone *pz, unsigned int order)
 {
 	pz->hinted_pages += 1UL << order;
+	if (order < pz->small_order)
+		pz->hinted_small_pages += 1UL << order;
 	pz->hinted_high_pages = max(pz->hinted_high_pages, pz->hinted_pages);
 }
 
@@ -290,6 +313,7 @@ static bool pull_block(struct pull *pull, struct page *page, unsigned int high,
 {
 	struct page_hinting_zone *pz = pull->pz;
 	unsigned long limit_pages = min(pull->limit_pages, allowance(pz));
+	unsigned long reach_low_pages = pz->reach_low_pages;
 	unsigned long low_pages = pz->low_pages;
 	unsigned int order = high;
 
@@ -301,6 +325,8 @@ static bool pull_block(struct pull *pull, struct page *page, unsigned int high,
 	page_hinting_take(pz->zone, page, order, high, migratetype);
 	/* What hinting takes is not demand, nor is the split's own dip. */
 	pz->low_pages = low_pages - min(low_pages, 1UL << order);
+	pz->reach_low_pages = reach_low_pages -
+			      min(reach_low_pages, 1UL << order);
 
 	set_page_private(page, order);
 	__SetPageOffline(page);
@@ -444,6 +470,7 @@ static void give(struct zone *zone, struct page *page, unsigned int order)
 /* Offline -> free again, unless somebody else holds a reference right now. */
 static bool put_back(struct page_hinting_zone *pz, struct page *page)
 {
+	unsigned long small_pages = pz->hinted_small_pages;
 	unsigned long hinted_pages = pz->hinted_pages;
 	bool acknowledged = page_private(page) & BLOCK_ACKNOWLEDGED;
 	unsigned int order = page_private(page) & ~BLOCK_ACKNOWLEDGED;
@@ -462,6 +489,7 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 	give(pz->zone, page, order);
 	pz->keep_order = 0;
 	pz->marked_pages += pz->hinted_pages - hinted_pages;
+	pz->marked_small_pages += (long)(pz->hinted_small_pages - small_pages);
 	return true;
 }
 
@@ -684,9 +712,12 @@ void page_hinting_count_start(struct page_hinting_zone *pz)
 
 	memset(pz->nr_unhinted, 0, sizeof(pz->nr_unhinted));
 	pz->hinted_pages = 0;
+	pz->hinted_small_pages = 0;
 	pz->hinted_high_pages = 0;
 	pz->last_hinted_pages = 0;
+	pz->last_small_pages = 0;
 	pz->marked_pages = 0;
+	pz->marked_small_pages = 0;
 	/* The key may have been switched off in the middle of a split. */
 	pz->keep_order = 0;
 	/* What is acknowledged and still referenced is hinted anew, too. */
@@ -754,24 +785,70 @@ void page_hinting_count_stop(struct page_hinting_zone *pz)
 	}
 }
 
+static unsigned long sum_up_small_hinted(struct page_hinting_zone *pz)
+{
+	unsigned long pages = 0;
+	unsigned int order;
+	int migratetype;
+
+	for (order = PAGE_HINTING_COUNT_ORDER; order < pz->small_order; order++) {
+		pages += pz->zone->free_area[order].nr_free << order;
+		for (migratetype = 0; migratetype < MIGRATE_TYPES;
+		     migratetype++)
+			pages -= pz->nr_unhinted[order][migratetype] << order;
+	}
+	return pages;
+}
+
 /**
- * page_hinting_set_min_order - change what counts as unhinted
+ * page_hinting_set_orders - change what counts as unhinted
  * @pz: the zone
  * @min_order: from PAGE_HINTING_COUNT_ORDER to MAX_PAGE_ORDER
+ * @reach_order: from PAGE_HINTING_COUNT_ORDER to @min_order; the lowest that a
+ *	sweep may go to
  */
-void page_hinting_set_min_order(struct page_hinting_zone *pz,
-				unsigned int min_order)
+void page_hinting_set_orders(struct page_hinting_zone *pz,
+			     unsigned int min_order, unsigned int reach_order)
 {
 	unsigned long flags = page_hinting_lock(pz->zone);
 
-	pz->min_order = min_order;
+	/* Pairs with who reads it without the lock. */
+	WRITE_ONCE(pz->min_order, min_order);
+	WRITE_ONCE(pz->small_order, min_order);
+	WRITE_ONCE(pz->reach_order, reach_order);
+	/* While blocks are still being counted, there are no marks. */
+	pz->hinted_small_pages = 0;
+	if (pz->counted_pfn == ULONG_MAX)
+		pz->hinted_small_pages = sum_up_small_hinted(pz);
+	pz->last_small_pages = pz->hinted_small_pages;
+	pz->marked_small_pages = 0;
 	sum_up(pz);
+	page_hinting_unlock(pz->zone, flags);
+}
+
+/**
+ * page_hinting_set_sweep_order - go by smaller blocks for a while
+ * @pz: the zone
+ * @order: from its reach order to its small order, which ends the sweep
+ */
+void page_hinting_set_sweep_order(struct page_hinting_zone *pz,
+				  unsigned int order)
+{
+	unsigned long flags = page_hinting_lock(pz->zone);
+
+	/* Not if the orders were changed meanwhile: the thread is told. */
+	if (order >= pz->reach_order && order <= pz->small_order) {
+		/* Pairs with who reads it without the lock. */
+		WRITE_ONCE(pz->min_order, order);
+		sum_up(pz);
+	}
 	page_hinting_unlock(pz->zone, flags);
 }
 
 /**
  * page_hinting_try_arm - ask to be woken by the next free
  * @pz: the zone
+ * @has_timer: it will look at smaller blocks by itself
  *
  * And when hinted memory is taken, as long as that may turn out to have been
  * hinted too early.
@@ -779,11 +856,13 @@ void page_hinting_set_min_order(struct page_hinting_zone *pz,
  * Context: The zone's thread. Takes the zone lock.
  * Return: false if there is something to look at already.
  */
-bool page_hinting_try_arm(struct page_hinting_zone *pz)
+bool page_hinting_try_arm(struct page_hinting_zone *pz, bool has_timer)
 {
 	unsigned long flags = page_hinting_lock(pz->zone);
 
-	pz->wants_taken = pz->policy.ledger_len;
+	pz->wants_taken = pz->policy.ledger_len || pz->policy.ladder.rung;
+	pz->wake_reach_pages = has_timer ? ULONG_MAX :
+			       pz->reach_pages + PAGE_HINTING_SIGNIFICANT_PAGES;
 	pz->armed = !pz->unhinted_pages && !(pz->taken && pz->wants_taken);
 	if (pz->armed)
 		pz->low_pages = 0;
@@ -803,19 +882,30 @@ void page_hinting_take_sample(struct page_hinting_zone *pz,
 {
 	unsigned long flags = page_hinting_lock(pz->zone);
 	unsigned long hinted_pages = pz->last_hinted_pages + pz->marked_pages;
+	unsigned long small_pages = pz->last_small_pages + pz->marked_small_pages;
 
 	sample->now_ms = ktime_to_ms(ktime_get());
 	sample->low_pages = pz->low_pages;
 	sample->unhinted_pages = pz->unhinted_pages;
+	sample->reach_low_pages = pz->reach_low_pages;
+	sample->reach_pages = pz->reach_pages;
 	sample->taken_pages = hinted_pages - min(hinted_pages, pz->hinted_pages);
+	sample->taken_small_pages = small_pages - min(small_pages,
+						      pz->hinted_small_pages);
+	sample->taken_small_pages = min(sample->taken_small_pages,
+					sample->taken_pages);
+	sample->taken_pages -= sample->taken_small_pages;
 	sample->taken_ms = sample->now_ms;
 	if (pz->taken)
 		sample->taken_ms -= jiffies_to_msecs(jiffies - pz->taken_at);
 
 	pz->low_pages = pz->unhinted_pages;
+	pz->reach_low_pages = pz->reach_pages;
 	pz->last_hinted_pages = pz->hinted_pages;
+	pz->last_small_pages = pz->hinted_small_pages;
 	pz->hinted_high_pages = pz->hinted_pages;
 	pz->marked_pages = 0;
+	pz->marked_small_pages = 0;
 	pz->taken = false;
 	/* What is freed from here on is seen, or asked for anew. */
 	pz->armed = false;

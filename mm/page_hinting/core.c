@@ -46,6 +46,7 @@ static struct page_hinting_device *registered;
 
 /* The knobs, written under the mutex; what reads them reads them once. */
 unsigned int page_hinting_min_order;
+unsigned int page_hinting_idle_min_order = PAGE_HINTING_COUNT_ORDER;
 unsigned int page_hinting_settle_ms = PAGE_HINTING_SETTLE_MS;
 unsigned int page_hinting_settle_max_ms = PAGE_HINTING_SETTLE_MAX_MS;
 
@@ -413,8 +414,34 @@ void page_hinting_set_order(unsigned int min_order, bool by_user)
 	order_is_by_user = by_user;
 	WRITE_ONCE(page_hinting_min_order, min_order);
 	list_for_each_entry(pz, &page_hinting_zones, node)
-		page_hinting_set_min_order(pz, min_order);
+		page_hinting_set_orders(pz, min_order,
+					page_hinting_reach_order());
 	page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
+}
+
+/**
+ * page_hinting_set_idle_order - set how small blocks idle zones hint
+ * @idle_min_order: from PAGE_HINTING_COUNT_ORDER to MAX_PAGE_ORDER; at or above
+ *	the minimum order, idle zones hint what others do
+ *
+ * Context: Process context, under page_hinting_mutex.
+ */
+void page_hinting_set_idle_order(unsigned int idle_min_order)
+{
+	lockdep_assert_held(&page_hinting_mutex);
+	WRITE_ONCE(page_hinting_idle_min_order, idle_min_order);
+	page_hinting_set_order(page_hinting_min_order, order_is_by_user);
+}
+
+/**
+ * page_hinting_reach_order - the lowest order that an idle zone hints
+ *
+ * Context: Process context, under page_hinting_mutex.
+ * Return: the order.
+ */
+unsigned int page_hinting_reach_order(void)
+{
+	return min(page_hinting_min_order, page_hinting_idle_min_order);
 }
 
 /**

@@ -28,10 +28,11 @@ void page_hinting_give(struct zone *zone, struct page *page, int order,
 		       int migratetype);
 
 /*
- * Smaller blocks are neither counted nor hinted: below it the allocator's
- * own costs say that an order is cheap, and there are many of them.
+ * Smaller blocks are neither counted nor hinted: each would cost the host and
+ * the ring as much as a large one, and most frees and allocations of single
+ * pages, which come in bulk from the per-CPU lists, touch no larger ones.
  */
-#define PAGE_HINTING_COUNT_ORDER	PAGE_ALLOC_COSTLY_ORDER
+#define PAGE_HINTING_COUNT_ORDER	2
 
 #ifdef CONFIG_PAGE_HINTING
 extern unsigned int page_hinting_granule_order;

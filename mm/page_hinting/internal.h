@@ -90,10 +90,16 @@ enum page_hinting_event {
  * @unhinted_pages: free, eligible and not hinted, at or above the minimum
  *	order
  * @low_pages: the least of @unhinted_pages since the last sample
+ * @reach_pages: as @unhinted_pages, at or above @reach_order
+ * @reach_low_pages: the least of @reach_pages since the last sample
  * @hinted_pages: free and marked
+ * @hinted_small_pages: that part of it below page_hinting_min_order
  * @marked_pages: joined @hinted_pages since the last sample, when the host
  *	had acknowledged them
+ * @marked_small_pages: the same of @hinted_small_pages; less than 0 when they
+ *	merged to larger blocks
  * @last_hinted_pages: @hinted_pages at the last sample
+ * @last_small_pages: @hinted_small_pages at the last sample
  * @hinted_high_pages: the most of @hinted_pages since the last sample
  * @taken: hinted memory worth mentioning was taken since the last sample
  * @taken_at: jiffies; when
@@ -103,8 +109,11 @@ enum page_hinting_event {
  *	they are parts of one that is; 0 but for a moment
  * @counted_pfn: blocks below it are counted; 0 is none and hooks off,
  *	ULONG_MAX is all of them
- * @min_order: the minimum order that @unhinted_pages goes by
+ * @min_order: the minimum order that @unhinted_pages goes by; lockless, too
+ * @small_order: smaller blocks than these are what only a sweep hints
+ * @reach_order: smaller ones than these are never hinted
  * @armed: the thread has nothing to hint and wants to hear of a free
+ * @wake_reach_pages: or of so much in reach; ULONG_MAX if it has a timer
  * @wants_taken: and of hinted memory that is taken
  * @in_flight: blocks that the host has
  * @retry: acknowledged blocks that somebody holds a reference to
@@ -132,9 +141,14 @@ struct page_hinting_zone {
 	unsigned long nr_unhinted[NR_PAGE_ORDERS][MIGRATE_TYPES];
 	unsigned long unhinted_pages;
 	unsigned long low_pages;
+	unsigned long reach_pages;
+	unsigned long reach_low_pages;
 	unsigned long hinted_pages;
+	unsigned long hinted_small_pages;
 	unsigned long marked_pages;
+	long marked_small_pages;
 	unsigned long last_hinted_pages;
+	unsigned long last_small_pages;
 	unsigned long hinted_high_pages;
 	bool taken;
 	unsigned long taken_at;
@@ -143,7 +157,10 @@ struct page_hinting_zone {
 	unsigned int keep_order;
 	unsigned long counted_pfn;
 	unsigned int min_order;
+	unsigned int small_order;
+	unsigned int reach_order;
 	bool armed;
+	unsigned long wake_reach_pages;
 	bool wants_taken;
 	struct list_head in_flight;
 	struct list_head retry;
@@ -177,6 +194,7 @@ extern struct srcu_struct page_hinting_srcu;
 extern struct list_head page_hinting_zones;
 extern struct page_hinting_device __rcu *page_hinting_dev;
 extern unsigned int page_hinting_min_order;
+extern unsigned int page_hinting_idle_min_order;
 extern unsigned int page_hinting_settle_ms;
 extern unsigned int page_hinting_settle_max_ms;
 
@@ -195,9 +213,11 @@ bool page_hinting_range_in_flight(struct page_hinting_zone *pz,
 void page_hinting_count_start(struct page_hinting_zone *pz);
 void page_hinting_count_stop(struct page_hinting_zone *pz);
 bool page_hinting_count_chunk(struct page_hinting_zone *pz);
-void page_hinting_set_min_order(struct page_hinting_zone *pz,
-				unsigned int min_order);
-bool page_hinting_try_arm(struct page_hinting_zone *pz);
+void page_hinting_set_orders(struct page_hinting_zone *pz,
+			     unsigned int min_order, unsigned int reach_order);
+void page_hinting_set_sweep_order(struct page_hinting_zone *pz,
+				  unsigned int order);
+bool page_hinting_try_arm(struct page_hinting_zone *pz, bool has_timer);
 void page_hinting_take_sample(struct page_hinting_zone *pz,
 			      struct page_hinting_sample *sample);
 
@@ -237,6 +257,8 @@ bool page_hinting_host_is_gone(void);
 bool page_hinting_enabled(void);
 void page_hinting_enable(bool enable);
 void page_hinting_set_order(unsigned int min_order, bool by_user);
+void page_hinting_set_idle_order(unsigned int idle_min_order);
+unsigned int page_hinting_reach_order(void);
 
 /* sysfs.c */
 int page_hinting_sysfs_init(void);

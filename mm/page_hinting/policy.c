@@ -29,6 +29,15 @@
  * What was hinted when is kept in a ledger. Demand for hinted memory is held
  * against its newest entries, whichever blocks it took: had that much less
  * been hinted, the demand would have been met without the host.
+ *
+ * Free memory in smaller blocks than the usual ones follows after longer
+ * idleness, by a ladder of sweeps: when the zone was calm for some settle times,
+ * meaning that next to nothing came or went, blocks are hinted that are three
+ * orders smaller, after four times as long those that are smaller by another
+ * three, and so on. A sweep takes all that there is, as all of it has been unused
+ * for so long, and afterwards the zone goes by the usual order again. Demand
+ * breaks a sweep off and begins the waiting anew; when it is for what was swept
+ * not long ago, the waiting is twice as long from then on.
  */
 #include <linux/limits.h>
 #include <linux/minmax.h>
@@ -49,6 +58,13 @@
  * again as the pause: a pause is never seen as less than 0.41 of it.
  */
 #define PROOF			3
+/* The first rung of the ladder waits for so many settle times, */
+#define RUNG_SETTLES		8
+/* and each further one so many times as long, counted from the same moment. */
+#define RUNG_FACTOR		4
+/* What is swept and needed within so many times the wait was swept too early. */
+#define RUNG_PATIENCE		4
+#define CAUTION_MAX		6
 
 /* The settle time that a pause of @gap_ms asks for. */
 static unsigned int settle_for(unsigned int gap_ms)
@@ -188,6 +204,126 @@ static unsigned int next_look(const struct page_hinting_policy *policy)
 	return max(look_in_ms, 1U);
 }
 
+/* A new order: what was known of unhinted memory was of other blocks. */
+static void set_order(struct page_hinting_policy *policy, unsigned int order)
+{
+	policy->ladder.order = order;
+	policy->level_pages = 0;
+	minmax_reset(&policy->low, policy->now_ms, 0);
+	minmax_reset(&policy->recent_low, policy->now_ms, 0);
+}
+
+static unsigned int rung_order(const struct page_hinting_ladder *ladder,
+			       unsigned int rung)
+{
+	return ladder->usual_order - min(ladder->usual_order - ladder->lowest_order,
+					 rung * PAGE_HINTING_RUNG_ORDERS);
+}
+
+/* How long the zone has to be calm for a rung; the first one is 1. */
+static u64 rung_wait_ms(const struct page_hinting_policy *policy,
+			unsigned int rung)
+{
+	u64 wait_ms = RUNG_SETTLES * (u64)policy->settle_ms;
+
+	while (--rung)
+		wait_ms *= RUNG_FACTOR;
+	return wait_ms << policy->ladder.caution;
+}
+
+/* The zone is not calm: begin anew, later if the last sweep was too early. */
+static void climb_up(struct page_hinting_policy *policy)
+{
+	struct page_hinting_ladder *ladder = &policy->ladder;
+
+	if (ladder->taken_pages >= PAGE_HINTING_SIGNIFICANT_PAGES &&
+	    policy->now_ms - ladder->swept_ms <
+	    RUNG_PATIENCE * rung_wait_ms(policy, max(ladder->rung, 1U)))
+		ladder->caution = min(ladder->caution + 1, CAUTION_MAX);
+	else if (ladder->rung && ladder->caution)
+		ladder->caution--;
+	ladder->rung = 0;
+	ladder->calm_ms = policy->now_ms;
+	ladder->activity_pages = 0;
+	ladder->taken_pages = 0;
+	if (ladder->order != ladder->usual_order)
+		set_order(policy, ladder->usual_order);
+}
+
+/*
+ * How much came and went. Dips count only if they are not those of a block
+ * that merges or is split.
+ */
+static void watch(struct page_hinting_policy *policy,
+		  const struct page_hinting_sample *sample)
+{
+	struct page_hinting_ladder *ladder = &policy->ladder;
+	unsigned long level_pages = ladder->level_pages;
+	unsigned long dip_pages = level_pages -
+				  min(level_pages, sample->reach_low_pages);
+
+	ladder->level_pages = sample->reach_pages;
+	ladder->activity_pages += max(level_pages, sample->reach_pages) -
+				  min(level_pages, sample->reach_pages) +
+				  sample->taken_pages +
+				  sample->taken_small_pages;
+	if (dip_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
+		ladder->activity_pages += dip_pages;
+	ladder->taken_pages += sample->taken_small_pages;
+	if (ladder->activity_pages >= PAGE_HINTING_CALM_PAGES)
+		climb_up(policy);
+}
+
+static void end_sweep(struct page_hinting_policy *policy)
+{
+	struct page_hinting_ladder *ladder = &policy->ladder;
+
+	ladder->rung++;
+	ladder->activity_pages = 0;
+	set_order(policy, ladder->usual_order);
+}
+
+/* Is there less left than is worth it, or may it not be hinted? */
+static bool sweep_is_over(const struct page_hinting_policy *policy,
+			  const struct page_hinting_sample *sample)
+{
+	const struct page_hinting_ladder *ladder = &policy->ladder;
+
+	return sample->unhinted_pages < PAGE_HINTING_REST_PAGES ||
+	       policy->now_ms - ladder->swept_ms >
+	       rung_wait_ms(policy, ladder->rung + 1) + policy->max_settle_ms;
+}
+
+/* The next sweep: when, or how much of it now. */
+static void climb_down(struct page_hinting_policy *policy,
+		       const struct page_hinting_sample *sample,
+		       struct page_hinting_advice *advice)
+{
+	struct page_hinting_ladder *ladder = &policy->ladder;
+	u64 wait_ms, calm_ms;
+
+	if (ladder->order != ladder->usual_order) {
+		advice->hint_pages = sample->unhinted_pages;
+		advice->sweep_in_ms = next_look(policy);
+		if (!sweep_is_over(policy, sample))
+			return;
+		end_sweep(policy);
+		advice->sweep_in_ms = 0;
+	}
+	if (sample->reach_pages < PAGE_HINTING_SIGNIFICANT_PAGES ||
+	    rung_order(ladder, ladder->rung) == ladder->lowest_order)
+		return;
+	wait_ms = rung_wait_ms(policy, ladder->rung + 1);
+	calm_ms = policy->now_ms - ladder->calm_ms;
+	if (calm_ms < wait_ms) {
+		advice->sweep_in_ms = min_t(u64, wait_ms - calm_ms, INT_MAX);
+		return;
+	}
+	ladder->swept_ms = policy->now_ms;
+	set_order(policy, rung_order(ladder, ladder->rung + 1));
+	advice->sweep_in_ms = 1;
+}
+
 /**
  * page_hinting_policy_init - forget all that was seen
  * @policy: the policy
@@ -212,6 +348,23 @@ void page_hinting_policy_init(struct page_hinting_policy *policy,
 	policy->fresh = true;
 	minmax_reset(&policy->low, now_ms, 0);
 	minmax_reset(&policy->recent_low, now_ms, 0);
+	policy->ladder.calm_ms = now_ms;
+}
+
+/**
+ * page_hinting_policy_set_orders - set how far the ladder reaches
+ * @policy: the policy, just initialized
+ * @usual_order: hint blocks of this order and above always
+ * @lowest_order: and down to this one, not above @usual_order, while nothing
+ *	happens
+ */
+void page_hinting_policy_set_orders(struct page_hinting_policy *policy,
+				    unsigned int usual_order,
+				    unsigned int lowest_order)
+{
+	policy->ladder.usual_order = usual_order;
+	policy->ladder.lowest_order = lowest_order;
+	policy->ladder.order = usual_order;
 }
 
 /**
@@ -235,7 +388,10 @@ page_hinting_policy_step(struct page_hinting_policy *policy,
 					   sample->now_ms, sample->low_pages),
 				sample->unhinted_pages);
 	decay(policy);
+	watch(policy, sample);
+	climb_down(policy, sample, &advice);
 	advice.look_in_ms = next_look(policy);
+	advice.order = policy->ladder.order;
 	return advice;
 }
 
@@ -256,6 +412,7 @@ void page_hinting_policy_pulled(struct page_hinting_policy *policy,
 				unsigned long pages)
 {
 	u64 unused_ms = policy->now_ms - policy->settle_ms;
+	struct page_hinting_ladder *ladder = &policy->ladder;
 	struct page_hinting_entry *ledger = policy->ledger;
 	struct page_hinting_entry *newest;
 
@@ -264,6 +421,10 @@ void page_hinting_policy_pulled(struct page_hinting_policy *policy,
 	forget_pages(&policy->low, pages);
 	forget_pages(&policy->recent_low, pages);
 	policy->level_pages -= min(policy->level_pages, pages);
+	ladder->level_pages -= min(ladder->level_pages, pages);
+	/* It is no use of the ledger to the ladder, nor the other way round. */
+	if (ladder->order != ladder->usual_order)
+		return;
 	if (policy->fresh) {
 		policy->fresh = policy->level_pages >=
 				PAGE_HINTING_SIGNIFICANT_PAGES;

@@ -20,6 +20,13 @@
 /* Pulls that are told apart when their memory is needed again. */
 #define PAGE_HINTING_LEDGER_LEN		8
 
+/* Each rung of the ladder is lower by so many orders than the one above. */
+#define PAGE_HINTING_RUNG_ORDERS	3
+/* In pages: a zone in which no more than this comes and goes is calm. */
+#define PAGE_HINTING_CALM_PAGES		(SZ_16M >> PAGE_SHIFT)
+/* In pages: with less than this left to do, a sweep is over. */
+#define PAGE_HINTING_REST_PAGES		(SZ_1M >> PAGE_SHIFT)
+
 /**
  * struct page_hinting_entry - memory that was hinted at one time
  * @unused_ms: since when nobody had needed it
@@ -30,6 +37,32 @@ struct page_hinting_entry {
 	u64 unused_ms;
 	unsigned int settle_ms;
 	unsigned long pages;
+};
+
+/**
+ * struct page_hinting_ladder - smaller blocks, after longer idleness
+ * @usual_order: blocks of this order and above are hinted always
+ * @lowest_order: and down to this one while nothing happens
+ * @order: what is hinted now; less than @usual_order only during a sweep
+ * @rung: so many sweeps, each one lower, were done since the zone is calm
+ * @caution: each doubles the waiting for a sweep
+ * @calm_ms: since when the zone is calm
+ * @swept_ms: when the last sweep began
+ * @activity_pages: came and went since @calm_ms or the end of the last sweep
+ * @level_pages: unhinted memory in reach of the ladder after the last sample
+ * @taken_pages: of what sweeps have hinted, so much was taken since @calm_ms
+ */
+struct page_hinting_ladder {
+	unsigned int usual_order;
+	unsigned int lowest_order;
+	unsigned int order;
+	unsigned int rung;
+	unsigned int caution;
+	u64 calm_ms;
+	u64 swept_ms;
+	unsigned long activity_pages;
+	unsigned long level_pages;
+	unsigned long taken_pages;
 };
 
 /**
@@ -50,6 +83,7 @@ struct page_hinting_entry {
  * @far_gap_ms: a time between two uses that was much longer than @settle_ms,
  *	seen once
  * @far_gap_seen_ms: when it ended
+ * @ladder: what else is hinted while nothing happens
  */
 struct page_hinting_policy {
 	unsigned int min_settle_ms;
@@ -66,6 +100,7 @@ struct page_hinting_policy {
 	unsigned long early_pages;
 	unsigned int far_gap_ms;
 	u64 far_gap_seen_ms;
+	struct page_hinting_ladder ladder;
 };
 
 /**
@@ -73,14 +108,21 @@ struct page_hinting_policy {
  * @now_ms: the time, from a clock that does not go back
  * @low_pages: the least unhinted memory since the sample before
  * @unhinted_pages: unhinted memory at @now_ms
+ * @reach_low_pages: as @low_pages, of all memory in reach of the ladder
+ * @reach_pages: as @unhinted_pages, of all memory in reach of the ladder
  * @taken_pages: hinted memory that was allocated since the sample before
+ * @taken_small_pages: the same in blocks that only a sweep hints; these are
+ *	not in @taken_pages
  * @taken_ms: when, the first time that it was worth mentioning
  */
 struct page_hinting_sample {
 	u64 now_ms;
 	unsigned long low_pages;
 	unsigned long unhinted_pages;
+	unsigned long reach_low_pages;
+	unsigned long reach_pages;
 	unsigned long taken_pages;
+	unsigned long taken_small_pages;
 	u64 taken_ms;
 };
 
@@ -89,17 +131,25 @@ struct page_hinting_sample {
  * @hint_pages: hint this much now
  * @look_in_ms: take the next sample after this time, if there is anything
  *	unhinted left
+ * @order: go by blocks of this order and above from now on
+ * @sweep_in_ms: take a sample after this time even if there is not; 0 if
+ *	there is no need to
  * @refaulted_pages: so much of what was taken had been hinted too early
  */
 struct page_hinting_advice {
 	unsigned long hint_pages;
 	unsigned int look_in_ms;
+	unsigned int order;
+	unsigned int sweep_in_ms;
 	unsigned long refaulted_pages;
 };
 
 void page_hinting_policy_init(struct page_hinting_policy *policy,
 			      unsigned int min_settle_ms,
 			      unsigned int max_settle_ms, u64 now_ms);
+void page_hinting_policy_set_orders(struct page_hinting_policy *policy,
+				    unsigned int usual_order,
+				    unsigned int lowest_order);
 struct page_hinting_advice
 page_hinting_policy_step(struct page_hinting_policy *policy,
 			 const struct page_hinting_sample *sample);

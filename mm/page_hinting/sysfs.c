@@ -83,6 +83,30 @@ static ssize_t min_order_store(struct kobject *kobj,
 
 static struct kobj_attribute min_order_attr = __ATTR_RW(min_order);
 
+static ssize_t idle_min_order_show(struct kobject *kobj,
+				   struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(page_hinting_idle_min_order));
+}
+
+static ssize_t idle_min_order_store(struct kobject *kobj,
+				    struct kobj_attribute *attr,
+				    const char *buf, size_t count)
+{
+	unsigned long value;
+	int err;
+
+	err = parse(buf, PAGE_HINTING_COUNT_ORDER, MAX_PAGE_ORDER, &value);
+	if (err)
+		return err;
+
+	guard(mutex)(&page_hinting_mutex);
+	page_hinting_set_idle_order(value);
+	return count;
+}
+
+static struct kobj_attribute idle_min_order_attr = __ATTR_RW(idle_min_order);
+
 static ssize_t window_bytes_show(struct kobject *kobj,
 				 struct kobj_attribute *attr, char *buf)
 {
@@ -158,6 +182,7 @@ static struct kobj_attribute settle_max_ms_attr = __ATTR_RW(settle_max_ms);
 static struct attribute *page_hinting_attrs[] = {
 	&enabled_attr.attr,
 	&min_order_attr.attr,
+	&idle_min_order_attr.attr,
 	&window_bytes_attr.attr,
 	&settle_ms_attr.attr,
 	&settle_max_ms_attr.attr,

@@ -91,7 +91,7 @@ static unsigned long zone_room(struct page_hinting_zone *pz,
 			       unsigned int capacity, unsigned long limit_pages)
 {
 	unsigned int others = page_hinting_window.nr_competing - pz->competes;
-	unsigned int order = READ_ONCE(page_hinting_min_order);
+	unsigned int order = READ_ONCE(pz->min_order);
 	unsigned long share_pages;
 
 	/* Small blocks use up the ring before they use up the window. */
@@ -120,7 +120,7 @@ unsigned long page_hinting_window_reserve(struct page_hinting_zone *pz,
 					  unsigned long want_pages,
 					  unsigned int *nr_blocks)
 {
-	unsigned long block_pages = 1UL << READ_ONCE(page_hinting_min_order);
+	unsigned long block_pages = 1UL << READ_ONCE(pz->min_order);
 	struct window *window = &page_hinting_window;
 	unsigned long limit, pages, blocks;
 

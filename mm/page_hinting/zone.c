@@ -132,16 +132,21 @@ static void forget_samples(struct page_hinting_zone *pz)
 				 READ_ONCE(page_hinting_settle_ms),
 				 READ_ONCE(page_hinting_settle_max_ms),
 				 sample.now_ms);
+	/* Pairs with page_hinting_set_orders(), after which it is told again. */
+	page_hinting_policy_set_orders(&pz->policy, READ_ONCE(pz->small_order),
+				       READ_ONCE(pz->reach_order));
+	page_hinting_set_sweep_order(pz, READ_ONCE(pz->small_order));
 }
 
 /*
  * With nothing left to hint, wait for a free. What was freed into the per-CPU
  * lists would not be one: when that was all for a settle time, empty them,
- * once per busy time; from then on there is no timer. Sets how long to sleep;
- * returns false if there is something to hint.
+ * once per busy time; from then on there is no timer, unless for smaller
+ * blocks. Sets how long to sleep; returns false if there is something to hint.
  */
 static bool go_idle(struct page_hinting_zone *pz,
 		    const struct page_hinting_sample *sample,
+		    const struct page_hinting_advice *advice,
 		    unsigned long *timeout)
 {
 	unsigned int settle_ms = pz->policy.settle_ms;
@@ -158,7 +163,9 @@ static bool go_idle(struct page_hinting_zone *pz,
 		pz->pcp_drained = true;
 		drain_all_pages(pz->zone);
 	}
-	return page_hinting_try_arm(pz);
+	if (advice->sweep_in_ms)
+		*timeout = min(*timeout, msecs_to_jiffies(advice->sweep_in_ms) + 1);
+	return page_hinting_try_arm(pz, advice->sweep_in_ms);
 }
 
 /* Look at the zone, and hint what is idle. Returns the time to sleep. */
@@ -190,9 +197,11 @@ static unsigned long look_and_hint(struct page_hinting_device *dev,
 				       PAGE_HINTING_LOOK_MAX_MS);
 	else
 		pz->look_in_ms = 0;
+	if (advice.order != pz->min_order)
+		page_hinting_set_sweep_order(pz, advice.order);
 	if (page_hinting_host_is_gone())
 		return MAX_SCHEDULE_TIMEOUT;
-	if (go_idle(pz, &sample, &timeout))
+	if (go_idle(pz, &sample, &advice, &timeout))
 		return timeout;
 	return msecs_to_jiffies(max(advice.look_in_ms, pz->look_in_ms)) + 1;
 }
@@ -303,6 +312,8 @@ static int add_zone(struct zone *zone)
 		return -ENOMEM;
 	pz->zone = zone;
 	pz->min_order = page_hinting_min_order;
+	pz->small_order = page_hinting_min_order;
+	pz->reach_order = page_hinting_reach_order();
 	pz->quiet_until = jiffies;
 	INIT_LIST_HEAD(&pz->in_flight);
 	INIT_LIST_HEAD(&pz->retry);

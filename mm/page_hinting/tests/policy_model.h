@@ -7,7 +7,8 @@
  * memory first; a host answers at once; the zone's thread looks when the
  * policy has asked for it and, with nothing left to hint, when something is
  * freed, or was hinted not long ago and is taken; its timer ends when that was
- * all for a settle time, as in zone.c.
+ * all for a settle time, as in zone.c. Beside that, some free memory may be in
+ * small blocks of one order.
  */
 #ifndef _MM_PAGE_HINTING_TESTS_POLICY_MODEL_H
 #define _MM_PAGE_HINTING_TESTS_POLICY_MODEL_H
@@ -16,6 +17,8 @@
 
 #define MODEL_SETTLE_MS		125U
 #define MODEL_MAX_SETTLE_MS	10000U
+#define MODEL_ORDER		9U
+#define MODEL_LOWEST_ORDER	2U
 #define MODEL_MIB		(1UL << (20 - PAGE_SHIFT))	/* in pages */
 
 /**
@@ -29,6 +32,14 @@
  * @taken_ms: when that came to something
  * @busy_ms: when there last was something unhinted
  * @look_in_ms: the thread looks after this time
+ * @order: the thread goes by blocks of this order and above
+ * @small_order: the order of all small blocks
+ * @small_pages: free memory in small blocks, hinted or not
+ * @small_unhinted_pages: that part of it
+ * @small_low_pages: its least since the last look
+ * @small_taken_pages: hinted memory in small blocks allocated since then
+ * @small_hinted_pages: hinted ever
+ * @wake_reach_pages: unhinted memory of any order that wakes the thread
  * @armed: it looks at the next free, and when hinted memory is taken
  * @asleep: it only does that, and has no timer
  * @nr_looks: how often it has looked
@@ -47,6 +58,14 @@ struct model {
 	unsigned long taken_pages;
 	u64 taken_ms;
 	u64 busy_ms;
+	unsigned int order;
+	unsigned int small_order;
+	unsigned long small_pages;
+	unsigned long small_unhinted_pages;
+	unsigned long small_low_pages;
+	unsigned long small_taken_pages;
+	unsigned long small_hinted_pages;
+	unsigned long wake_reach_pages;
 	unsigned int look_in_ms;
 	bool armed;
 	bool asleep;
@@ -66,37 +85,80 @@ static inline void model_start(struct model *model, u64 now_ms)
 	model->look_in_ms = 1;
 	page_hinting_policy_init(&model->policy, MODEL_SETTLE_MS,
 				 MODEL_MAX_SETTLE_MS, now_ms);
+	page_hinting_policy_set_orders(&model->policy, MODEL_ORDER,
+				       MODEL_LOWEST_ORDER);
+	model->order = MODEL_ORDER;
+	model->wake_reach_pages = ULONG_MAX;
 }
 
-static inline void model_look(struct model *model)
+/* Small blocks that the thread goes by. */
+static inline unsigned long model_small_seen(const struct model *model)
+{
+	return model->order <= model->small_order ?
+	       model->small_unhinted_pages : 0;
+}
+
+static inline void model_hint(struct model *model, unsigned long pages)
+{
+	unsigned long large_pages = min(pages, model->unhinted_pages);
+
+	page_hinting_policy_pulled(&model->policy, pages);
+	model->unhinted_pages -= large_pages;
+	model->hinted_pages += large_pages;
+	model->small_unhinted_pages -= pages - large_pages;
+	model->small_hinted_pages += pages - large_pages;
+}
+
+/* Returns after what time to look at small blocks, or 0. */
+static inline unsigned int model_step(struct model *model)
 {
 	struct page_hinting_sample sample = {
 		.now_ms = model->now_ms,
 		.low_pages = model->low_pages,
-		.unhinted_pages = model->unhinted_pages,
+		.unhinted_pages = model->unhinted_pages + model_small_seen(model),
+		.reach_low_pages = model->low_pages + model->small_low_pages,
+		.reach_pages = model->unhinted_pages +
+			       model->small_unhinted_pages,
 		.taken_pages = model->taken_pages,
+		.taken_small_pages = model->small_taken_pages,
 		.taken_ms = model->taken_pages ? model->taken_ms : model->now_ms,
 	};
 	struct page_hinting_advice advice;
+
+	advice = page_hinting_policy_step(&model->policy, &sample);
+	model_hint(model, advice.hint_pages);
+	model->nr_looks++;
+	model->refaulted_pages += advice.refaulted_pages;
+	model->order = advice.order;
+	model->low_pages = model->unhinted_pages;
+	model->small_low_pages = model->small_unhinted_pages;
+	model->taken_pages = 0;
+	model->small_taken_pages = 0;
+	model->look_in_ms = advice.look_in_ms;
+	return advice.sweep_in_ms;
+}
+
+static inline void model_look(struct model *model)
+{
+	unsigned int sweep_in_ms;
 	u64 quiet_ms;
 
-	if (model->unhinted_pages)
+	if (model->unhinted_pages + model_small_seen(model))
 		model->busy_ms = model->now_ms;
-	advice = page_hinting_policy_step(&model->policy, &sample);
-	page_hinting_policy_pulled(&model->policy, advice.hint_pages);
-	model->nr_looks++;
-	model->unhinted_pages -= advice.hint_pages;
-	model->hinted_pages += advice.hint_pages;
-	model->refaulted_pages += advice.refaulted_pages;
-	model->low_pages = model->unhinted_pages;
-	model->taken_pages = 0;
-
+	sweep_in_ms = model_step(model);
 	quiet_ms = model->now_ms - model->busy_ms;
-	model->armed = !model->unhinted_pages;
+	model->armed = !model->unhinted_pages && !model_small_seen(model);
 	model->asleep = model->armed && quiet_ms >= model->policy.settle_ms;
-	model->look_in_ms = model->armed && !model->asleep ?
-			    model->policy.settle_ms - quiet_ms :
-			    advice.look_in_ms;
+	if (model->armed && !model->asleep)
+		model->look_in_ms = model->policy.settle_ms - quiet_ms;
+	model->wake_reach_pages = sweep_in_ms ? ULONG_MAX :
+				  model->small_unhinted_pages +
+				  PAGE_HINTING_SIGNIFICANT_PAGES;
+	if (model->armed && sweep_in_ms) {
+		model->look_in_ms = model->asleep ? sweep_in_ms :
+				    min(sweep_in_ms, model->look_in_ms);
+		model->asleep = false;
+	}
 	model->peak_settle_ms = max(model->peak_settle_ms,
 				    model->policy.settle_ms);
 }
@@ -125,6 +187,32 @@ static inline void model_free(struct model *model, unsigned long pages)
 	model->free_pages += pages;
 	model->unhinted_pages += pages;
 	if (model->armed)
+		model_look(model);
+}
+
+static inline void model_alloc_small(struct model *model, unsigned long pages)
+{
+	unsigned long unhinted_pages = min(pages, model->small_unhinted_pages);
+
+	model->small_pages -= pages;
+	model->small_unhinted_pages -= unhinted_pages;
+	model->small_low_pages = min(model->small_low_pages,
+				     model->small_unhinted_pages);
+	model->small_taken_pages += pages - unhinted_pages;
+	model->faulted_pages += pages - unhinted_pages;
+	if (model->armed && model->policy.ladder.rung &&
+	    model->small_taken_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
+		model_look(model);
+}
+
+static inline void model_free_small(struct model *model, unsigned long pages)
+{
+	model->small_pages += pages;
+	model->small_unhinted_pages += pages;
+	if (model->armed && (model->order <= model->small_order ||
+			     model->unhinted_pages +
+			     model->small_unhinted_pages >=
+			     model->wake_reach_pages))
 		model_look(model);
 }
 

@@ -495,6 +495,163 @@ static void shortest_settle_time(struct kunit *test)
 			1U);
 }
 
+/**
+ * struct rung_case - small blocks that are freed and not used
+ * @name: of the case
+ * @order: of the blocks
+ * @wait_settles: the settle times after which they are to be hinted
+ */
+struct rung_case {
+	const char *name;
+	unsigned int order;
+	unsigned int wait_settles;
+};
+
+static const struct rung_case rung_cases[] = {
+	{ "order 8", 8, 8 },
+	{ "order 6", 6, 8 },
+	{ "order 5", 5, 32 },
+	{ "order 3", 3, 32 },
+	{ "order 2", 2, 128 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(rung, rung_cases, name);
+
+/* The smaller the blocks, the longer the zone has to be idle; then no timer. */
+static void smaller_blocks_later(struct kunit *test)
+{
+	const struct rung_case *rung = test->param_value;
+	struct model model;
+
+	model_start(&model, 0);
+	model.small_order = rung->order;
+	model_pass(&model, 60000);
+	KUNIT_ASSERT_TRUE(test, model.asleep);
+	model_free(&model, GIB);
+	model_free_small(&model, 500 * MIB);
+	model_pass(&model, 2 * SETTLE_MS);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+	model_pass(&model, (rung->wait_settles - 3) * SETTLE_MS);
+	KUNIT_EXPECT_EQ(test, model.small_hinted_pages, 0UL);
+	model_pass(&model, 2 * SETTLE_MS);
+	KUNIT_EXPECT_EQ(test, model.small_unhinted_pages, 0UL);
+	KUNIT_EXPECT_EQ(test, model.small_hinted_pages, 500 * MIB);
+	KUNIT_EXPECT_EQ(test, model.order, MODEL_ORDER);
+
+	model_pass(&model, 4 * 128 * SETTLE_MS);
+	KUNIT_EXPECT_TRUE(test, model.asleep);
+	KUNIT_EXPECT_EQ(test, model.peak_settle_ms, SETTLE_MS);
+}
+
+/* A little free memory in small blocks is not worth a timer. */
+static void crumbs_are_left(struct kunit *test)
+{
+	struct model model;
+	unsigned long nr_looks;
+
+	model_start(&model, 0);
+	model.small_order = 3;
+	model_free_small(&model, 7 * MIB);
+	model_pass(&model, 60000);
+	KUNIT_EXPECT_TRUE(test, model.asleep);
+	nr_looks = model.nr_looks;
+	model_alloc_small(&model, 5 * MIB);
+	model_free_small(&model, 5 * MIB);
+	model_pass(&model, 60000);
+	KUNIT_EXPECT_EQ(test, model.nr_looks, nr_looks);
+	KUNIT_EXPECT_EQ(test, model.small_hinted_pages, 0UL);
+}
+
+/* Small blocks that come bit by bit wake nobody until they are worth it. */
+static void small_blocks_add_up(struct kunit *test)
+{
+	struct model model;
+	int i;
+
+	model_start(&model, 0);
+	model.small_order = 3;
+	model_pass(&model, 60000);
+	KUNIT_ASSERT_TRUE(test, model.asleep);
+	model.nr_looks = 0;
+	for (i = 0; i < 200; i++) {
+		model_free_small(&model, MIB / 2);
+		model_pass(&model, 2000);
+	}
+	KUNIT_EXPECT_LE(test, model.small_unhinted_pages, 24 * MIB);
+	KUNIT_EXPECT_LE(test, model.nr_looks, 200UL);
+}
+
+/* A program that uses small blocks now and then keeps them. */
+static void small_loop_keeps_its_memory(struct kunit *test)
+{
+	static const unsigned int pauses_ms[] = { 300, 900, 2000, 3500 };
+	unsigned int i, cycle;
+
+	for (i = 0; i < ARRAY_SIZE(pauses_ms); i++) {
+		struct model model;
+
+		model_start(&model, 0);
+		model.small_order = 6;
+		model_free_small(&model, GIB);
+		model_pass(&model, 60000);
+		for (cycle = 0; cycle < 40; cycle++) {
+			if (cycle == 8)
+				model.faulted_pages = 0;
+			model_alloc_small(&model, 512 * MIB);
+			model_pass(&model, 100);
+			model_free_small(&model, 512 * MIB);
+			model_pass(&model, pauses_ms[i]);
+		}
+		KUNIT_EXPECT_EQ_MSG(test, model.faulted_pages, 0UL,
+				    "pauses of %u ms", pauses_ms[i]);
+	}
+}
+
+/* Demand while a sweep goes on ends it at once. */
+static void demand_ends_a_sweep(struct kunit *test)
+{
+	struct page_hinting_sample sample = {
+		.reach_low_pages = GIB, .reach_pages = GIB,
+	};
+	struct page_hinting_policy policy;
+	struct page_hinting_advice advice;
+
+	page_hinting_policy_init(&policy, SETTLE_MS, MODEL_MAX_SETTLE_MS, 0);
+	page_hinting_policy_set_orders(&policy, MODEL_ORDER, 2);
+	page_hinting_policy_step(&policy, &sample);
+	sample.now_ms = 8 * SETTLE_MS;
+	advice = page_hinting_policy_step(&policy, &sample);
+	KUNIT_ASSERT_EQ(test, advice.order, 6U);
+	sample.now_ms++;
+	sample.unhinted_pages = GIB;
+	advice = page_hinting_policy_step(&policy, &sample);
+	KUNIT_EXPECT_EQ(test, advice.hint_pages, GIB);
+	KUNIT_EXPECT_EQ(test, advice.order, 6U);
+	page_hinting_policy_pulled(&policy, 64 * MIB);
+
+	sample.now_ms++;
+	sample.unhinted_pages = GIB - 100 * MIB;
+	sample.reach_pages = sample.unhinted_pages;
+	sample.reach_low_pages = sample.unhinted_pages;
+	advice = page_hinting_policy_step(&policy, &sample);
+	KUNIT_EXPECT_EQ(test, advice.hint_pages, 0UL);
+	KUNIT_EXPECT_EQ(test, advice.order, MODEL_ORDER);
+}
+
+/* With a lowest order that is the usual one, there is no ladder. */
+static void no_ladder(struct kunit *test)
+{
+	struct model model;
+
+	model_start(&model, 0);
+	page_hinting_policy_set_orders(&model.policy, MODEL_ORDER, MODEL_ORDER);
+	model.small_order = 8;
+	model_free_small(&model, GIB);
+	model_pass(&model, 600000);
+	KUNIT_EXPECT_EQ(test, model.small_hinted_pages, 0UL);
+	KUNIT_EXPECT_TRUE(test, model.asleep);
+}
+
 /* Where the settle time may not grow, nothing is learnt. */
 static void fixed_settle_time(struct kunit *test)
 {
@@ -552,6 +709,12 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(zone_going_away),
 	KUNIT_CASE(clock_at_its_wrap),
 	KUNIT_CASE(shortest_settle_time),
+	KUNIT_CASE_PARAM(smaller_blocks_later, rung_gen_params),
+	KUNIT_CASE(crumbs_are_left),
+	KUNIT_CASE(small_blocks_add_up),
+	KUNIT_CASE(small_loop_keeps_its_memory),
+	KUNIT_CASE(demand_ends_a_sweep),
+	KUNIT_CASE(no_ladder),
 	KUNIT_CASE(fixed_settle_time),
 	KUNIT_CASE(ledger_is_bounded),
 	{}

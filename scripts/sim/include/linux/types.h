@@ -12,7 +12,9 @@ typedef uint32_t u32;
 typedef uint64_t u64;
 
 #define U32_MAX		UINT32_MAX
+#define SZ_1M		(1U << 20)
 #define SZ_8M		(8U << 20)
+#define SZ_16M		(16U << 20)
 #define PAGE_SHIFT	12
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
