@@ -40,7 +40,7 @@
 #define PULL_VISITS		8
 
 /* Looked at in one hold of the zone lock, to count free blocks. */
-#define CHUNK_PAGES		min(512UL, MAX_ORDER_NR_PAGES)
+#define CHUNK_PAGES		min(128UL, MAX_ORDER_NR_PAGES)
 
 /* In page_private() of a block in flight, beside its order. */
 #define BLOCK_ACKNOWLEDGED	BIT(8)
@@ -191,8 +191,7 @@ void __page_hinting_added(struct page *page, struct zone *zone,
 	lockdep_assert_held(&zone->lock);
 	if (!is_counted(pz, page))
 		return;
-	if (pz->keep_order && order >= pz->keep_order &&
-	    !is_migrate_isolate(migratetype))
+	if (order >= pz->keep_order && !is_migrate_isolate(migratetype))
 		mark(page, zone, order, migratetype);
 	if (PageBuddyOffline(page))
 		count_hinted(pz, order);
@@ -225,7 +224,7 @@ void __page_hinting_split_end(struct zone *zone)
 {
 	lockdep_assert_held(&zone->lock);
 	if (zone->hinting)
-		zone->hinting->keep_order = 0;
+		zone->hinting->keep_order = PAGE_HINTING_KEEP_NONE;
 }
 
 bool __page_hinting_stays_apart(struct page *buddy, struct zone *zone)
@@ -233,11 +232,11 @@ bool __page_hinting_stays_apart(struct page *buddy, struct zone *zone)
 	struct page_hinting_zone *pz = zone->hinting;
 
 	lockdep_assert_held(&zone->lock);
-	if (!pz || !pz->keep_order)
+	if (!pz || pz->keep_order == PAGE_HINTING_KEEP_NONE)
 		return false;
 	/* A guard page is free with its buddy only; that is not hinted then. */
 	if (page_is_guard(buddy)) {
-		pz->keep_order = 0;
+		pz->keep_order = PAGE_HINTING_KEEP_NONE;
 		return false;
 	}
 	/* Beyond what is counted, marks are void. */
@@ -485,9 +484,9 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 	__ClearPageOffline(page);
 	set_page_private(page, 0);
 	if (acknowledged && is_counted(pz, page))
-		pz->keep_order = PAGE_HINTING_COUNT_ORDER;
+		pz->keep_order = 0;
 	give(pz->zone, page, order);
-	pz->keep_order = 0;
+	pz->keep_order = PAGE_HINTING_KEEP_NONE;
 	pz->marked_pages += pz->hinted_pages - hinted_pages;
 	pz->marked_small_pages += (long)(pz->hinted_small_pages - small_pages);
 	return true;
@@ -516,7 +515,7 @@ page_hinting_acknowledged(struct page *page, unsigned long *home_pages)
 
 	*home_pages = 0;
 	valid = pz && PageOffline(page) &&
-		order >= PAGE_HINTING_COUNT_ORDER && order <= MAX_PAGE_ORDER;
+		order <= MAX_PAGE_ORDER;
 	if (valid) {
 		pz->acknowledged_pages += 1UL << order;
 		set_page_private(page, order | BLOCK_ACKNOWLEDGED);
@@ -668,13 +667,12 @@ static unsigned long visit_chunk(struct page_hinting_zone *pz,
 	for (; pfn < end_pfn; pfn += 1UL << order) {
 		struct page *page = pfn_to_page(pfn);
 
-		order = PAGE_HINTING_COUNT_ORDER;
+		order = 0;
 		if (IS_ALIGNED(pfn, HOLE_PAGES) && !pfn_to_online_page(pfn)) {
 			order = ilog2(HOLE_PAGES);
 			continue;
 		}
-		if (page_zone(page) != pz->zone || !PageBuddy(page) ||
-		    buddy_order(page) < order)
+		if (page_zone(page) != pz->zone || !PageBuddy(page))
 			continue;
 		order = buddy_order(page);
 		if (PageBuddyOffline(page))
@@ -719,7 +717,7 @@ void page_hinting_count_start(struct page_hinting_zone *pz)
 	pz->marked_pages = 0;
 	pz->marked_small_pages = 0;
 	/* The key may have been switched off in the middle of a split. */
-	pz->keep_order = 0;
+	pz->keep_order = PAGE_HINTING_KEEP_NONE;
 	/* What is acknowledged and still referenced is hinted anew, too. */
 	list_for_each_entry(page, &pz->retry, lru)
 		set_page_private(page,
@@ -791,7 +789,7 @@ static unsigned long sum_up_small_hinted(struct page_hinting_zone *pz)
 	unsigned int order;
 	int migratetype;
 
-	for (order = PAGE_HINTING_COUNT_ORDER; order < pz->small_order; order++) {
+	for (order = 0; order < pz->small_order; order++) {
 		pages += pz->zone->free_area[order].nr_free << order;
 		for (migratetype = 0; migratetype < MIGRATE_TYPES;
 		     migratetype++)
@@ -803,8 +801,8 @@ static unsigned long sum_up_small_hinted(struct page_hinting_zone *pz)
 /**
  * page_hinting_set_orders - change what counts as unhinted
  * @pz: the zone
- * @min_order: from PAGE_HINTING_COUNT_ORDER to MAX_PAGE_ORDER
- * @reach_order: from PAGE_HINTING_COUNT_ORDER to @min_order; the lowest that a
+ * @min_order: at most MAX_PAGE_ORDER
+ * @reach_order: at most @min_order; the lowest that a
  *	sweep may go to
  */
 void page_hinting_set_orders(struct page_hinting_zone *pz,

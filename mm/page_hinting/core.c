@@ -46,7 +46,7 @@ static struct page_hinting_device *registered;
 
 /* The knobs, written under the mutex; what reads them reads them once. */
 unsigned int page_hinting_min_order;
-unsigned int page_hinting_idle_min_order = PAGE_HINTING_COUNT_ORDER;
+unsigned int page_hinting_idle_min_order;
 unsigned int page_hinting_settle_ms = PAGE_HINTING_SETTLE_MS;
 unsigned int page_hinting_settle_max_ms = PAGE_HINTING_SETTLE_MAX_MS;
 
@@ -401,7 +401,7 @@ void page_hinting_enable(bool enable)
 
 /**
  * page_hinting_set_order - set the minimum order
- * @min_order: from PAGE_HINTING_COUNT_ORDER to MAX_PAGE_ORDER
+ * @min_order: at most MAX_PAGE_ORDER
  * @by_user: keep it when another device comes
  *
  * Context: Process context, under page_hinting_mutex.
@@ -421,7 +421,7 @@ void page_hinting_set_order(unsigned int min_order, bool by_user)
 
 /**
  * page_hinting_set_idle_order - set how small blocks idle zones hint
- * @idle_min_order: from PAGE_HINTING_COUNT_ORDER to MAX_PAGE_ORDER; at or above
+ * @idle_min_order: at most MAX_PAGE_ORDER; at or above
  *	the minimum order, idle zones hint what others do
  *
  * Context: Process context, under page_hinting_mutex.
@@ -498,9 +498,8 @@ int page_hinting_register(struct page_hinting_device *dev)
 	if (state != PAGE_HINTING_NO_DEVICE)
 		return -EBUSY;
 
-	page_hinting_granule_order = clamp_t(unsigned int, granule_order,
-					     PAGE_HINTING_COUNT_ORDER,
-					     pageblock_order);
+	page_hinting_granule_order = min_t(unsigned int, granule_order,
+					   pageblock_order);
 	if (!order_is_by_user)
 		page_hinting_set_order(page_hinting_granule_order, false);
 	WRITE_ONCE(host_is_gone, false);

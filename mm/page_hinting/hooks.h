@@ -6,8 +6,7 @@
  * is asked once on each path, by a static branch at its beginning that leads
  * to a copy of the path which has them: a call in the middle of a function
  * costs registers even if it is never taken. Hence the argument @hinting: it
- * is a constant where it matters, and page_hinting_active() where not. With
- * hinting on, blocks below PAGE_HINTING_COUNT_ORDER cost one comparison.
+ * is a constant where it matters, and page_hinting_active() where not.
  */
 #ifndef _MM_PAGE_HINTING_HOOKS_H
 #define _MM_PAGE_HINTING_HOOKS_H
@@ -26,13 +25,6 @@ void page_hinting_take(struct zone *zone, struct page *page, int low, int high,
 		       int migratetype);
 void page_hinting_give(struct zone *zone, struct page *page, int order,
 		       int migratetype);
-
-/*
- * Smaller blocks are neither counted nor hinted: each would cost the host and
- * the ring as much as a large one, and most frees and allocations of single
- * pages, which come in bulk from the per-CPU lists, touch no larger ones.
- */
-#define PAGE_HINTING_COUNT_ORDER	2
 
 #ifdef CONFIG_PAGE_HINTING
 extern unsigned int page_hinting_granule_order;
@@ -61,7 +53,7 @@ static __always_inline void page_hinting_added(bool hinting, struct page *page,
 					       unsigned int order,
 					       int migratetype)
 {
-	if (hinting && order >= PAGE_HINTING_COUNT_ORDER)
+	if (hinting)
 		__page_hinting_added(page, zone, order, migratetype);
 }
 
@@ -71,7 +63,7 @@ static __always_inline void page_hinting_removed(bool hinting, struct page *page
 						 unsigned int order,
 						 int migratetype)
 {
-	if (hinting && order >= PAGE_HINTING_COUNT_ORDER)
+	if (hinting)
 		__page_hinting_removed(page, zone, order, migratetype);
 }
 
@@ -81,7 +73,7 @@ static __always_inline void page_hinting_moved(struct page *page,
 					       unsigned int order,
 					       int old_mt, int new_mt)
 {
-	if (page_hinting_active() && order >= PAGE_HINTING_COUNT_ORDER)
+	if (page_hinting_active())
 		__page_hinting_moved(page, zone, order, old_mt, new_mt);
 }
 
@@ -93,10 +85,9 @@ static __always_inline void page_hinting_moved(struct page *page,
  */
 static __always_inline void page_hinting_split_begin(bool hinting,
 						     struct page *page,
-						     struct zone *zone,
-						     unsigned int order)
+						     struct zone *zone)
 {
-	if (hinting && order >= PAGE_HINTING_COUNT_ORDER)
+	if (hinting)
 		__page_hinting_split_begin(page, zone);
 }
 
@@ -114,11 +105,9 @@ static __always_inline void page_hinting_split_end(bool hinting,
  */
 static __always_inline bool page_hinting_stays_apart(bool hinting,
 						     struct page *buddy,
-						     struct zone *zone,
-						     unsigned int order)
+						     struct zone *zone)
 {
-	return hinting && order >= PAGE_HINTING_COUNT_ORDER &&
-	       __page_hinting_stays_apart(buddy, zone);
+	return hinting && __page_hinting_stays_apart(buddy, zone);
 }
 
 /* An allocation took the slow path: leave its zones alone for a while. */
@@ -154,8 +143,7 @@ static inline void page_hinting_moved(struct page *page, struct zone *zone,
 }
 
 static inline void page_hinting_split_begin(bool hinting, struct page *page,
-					    struct zone *zone,
-					    unsigned int order)
+					    struct zone *zone)
 {
 }
 
@@ -164,8 +152,7 @@ static inline void page_hinting_split_end(bool hinting, struct zone *zone)
 }
 
 static inline bool page_hinting_stays_apart(bool hinting, struct page *buddy,
-					    struct zone *zone,
-					    unsigned int order)
+					    struct zone *zone)
 {
 	return false;
 }

@@ -37,6 +37,8 @@
 #define PAGE_HINTING_BATCH_BYTES	(16UL << 20)
 /* A zone has at most this share of its memory in flight. */
 #define PAGE_HINTING_ZONE_SHARE		16
+/* No block that joins a list is hinted. */
+#define PAGE_HINTING_KEEP_NONE		NR_PAGE_ORDERS
 /* After a sign of pressure a zone is left alone for this long. */
 #define PAGE_HINTING_BACK_OFF_MS	1000
 /* The same after somebody asked for a range of it. */
@@ -106,7 +108,7 @@ enum page_hinting_event {
  * @in_flight_pages: on @in_flight and @retry
  * @acknowledged_pages: acknowledged ever; wraps
  * @keep_order: blocks of this order and more that join a list are hinted, as
- *	they are parts of one that is; 0 but for a moment
+ *	they are parts of one that is; PAGE_HINTING_KEEP_NONE but for a moment
  * @counted_pfn: blocks below it are counted; 0 is none and hooks off,
  *	ULONG_MAX is all of them
  * @min_order: the minimum order that @unhinted_pages goes by; lockless, too

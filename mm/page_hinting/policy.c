@@ -32,13 +32,15 @@
  *
  * Free memory in smaller blocks than the usual ones follows after longer
  * idleness, by a ladder of sweeps: when the zone was calm for some settle times,
- * meaning that next to nothing came or went, blocks are hinted that are three
- * orders smaller, after four times as long those that are smaller by another
- * three, and so on. A sweep takes all that there is, as all of it has been unused
+ * meaning that next to nothing came or went, blocks of 128 KB and more are
+ * hinted, after four times as long those of 16 KB, and after three times as
+ * long again single pages. A sweep takes all that there is, as all of it has been unused
  * for so long, and afterwards the zone goes by the usual order again. Demand
  * breaks a sweep off and begins the waiting anew; when it is for what was swept
- * not long ago, the waiting is twice as long from then on.
+ * too early, by the measure of the settle time, the waiting is twice as long
+ * from then on, until a sweep was not too early.
  */
+#include <linux/array_size.h>
 #include <linux/limits.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
@@ -58,13 +60,19 @@
  * again as the pause: a pause is never seen as less than 0.41 of it.
  */
 #define PROOF			3
-/* The first rung of the ladder waits for so many settle times, */
-#define RUNG_SETTLES		8
-/* and each further one so many times as long, counted from the same moment. */
-#define RUNG_FACTOR		4
-/* What is swept and needed within so many times the wait was swept too early. */
-#define RUNG_PATIENCE		4
 #define CAUTION_MAX		6
+
+/**
+ * struct rung - a step of the ladder
+ * @bytes: what it hints is at least so large, or of the lowest order
+ * @settles: for how many settle times the zone has to be calm
+ */
+static const struct rung {
+	unsigned int bytes;
+	unsigned int settles;
+} rungs[] = {
+	{ SZ_128K, 4 }, { SZ_16K, 16 }, { 0, 48 },
+};
 
 /* The settle time that a pause of @gap_ms asks for. */
 static unsigned int settle_for(unsigned int gap_ms)
@@ -216,19 +224,23 @@ static void set_order(struct page_hinting_policy *policy, unsigned int order)
 static unsigned int rung_order(const struct page_hinting_ladder *ladder,
 			       unsigned int rung)
 {
-	return ladder->usual_order - min(ladder->usual_order - ladder->lowest_order,
-					 rung * PAGE_HINTING_RUNG_ORDERS);
+	unsigned int order = ladder->usual_order;
+
+	if (!rung)
+		return order;
+	while (order > ladder->lowest_order &&
+	       PAGE_SIZE << order > rungs[rung - 1].bytes)
+		order--;
+	return order;
 }
 
-/* How long the zone has to be calm for a rung; the first one is 1. */
-static u64 rung_wait_ms(const struct page_hinting_policy *policy,
-			unsigned int rung)
+/* How long the zone has to be calm for the next rung, which there has to be. */
+static u64 rung_wait_ms(const struct page_hinting_policy *policy)
 {
-	u64 wait_ms = RUNG_SETTLES * (u64)policy->settle_ms;
+	const struct page_hinting_ladder *ladder = &policy->ladder;
 
-	while (--rung)
-		wait_ms *= RUNG_FACTOR;
-	return wait_ms << policy->ladder.caution;
+	return (u64)policy->settle_ms * rungs[ladder->rung].settles <<
+	       ladder->caution;
 }
 
 /* The zone is not calm: begin anew, later if the last sweep was too early. */
@@ -237,8 +249,7 @@ static void climb_up(struct page_hinting_policy *policy)
 	struct page_hinting_ladder *ladder = &policy->ladder;
 
 	if (ladder->taken_pages >= PAGE_HINTING_SIGNIFICANT_PAGES &&
-	    policy->now_ms - ladder->swept_ms <
-	    RUNG_PATIENCE * rung_wait_ms(policy, max(ladder->rung, 1U)))
+	    is_early(policy, policy->now_ms - ladder->swept_ms))
 		ladder->caution = min(ladder->caution + 1, CAUTION_MAX);
 	else if (ladder->rung && ladder->caution)
 		ladder->caution--;
@@ -291,7 +302,7 @@ static bool sweep_is_over(const struct page_hinting_policy *policy,
 
 	return sample->unhinted_pages < PAGE_HINTING_REST_PAGES ||
 	       policy->now_ms - ladder->swept_ms >
-	       rung_wait_ms(policy, ladder->rung + 1) + policy->max_settle_ms;
+	       rung_wait_ms(policy) + policy->max_settle_ms;
 }
 
 /* The next sweep: when, or how much of it now. */
@@ -311,9 +322,10 @@ static void climb_down(struct page_hinting_policy *policy,
 		advice->sweep_in_ms = 0;
 	}
 	if (sample->reach_pages < PAGE_HINTING_SIGNIFICANT_PAGES ||
+	    ladder->rung == ARRAY_SIZE(rungs) ||
 	    rung_order(ladder, ladder->rung) == ladder->lowest_order)
 		return;
-	wait_ms = rung_wait_ms(policy, ladder->rung + 1);
+	wait_ms = rung_wait_ms(policy);
 	calm_ms = policy->now_ms - ladder->calm_ms;
 	if (calm_ms < wait_ms) {
 		advice->sweep_in_ms = min_t(u64, wait_ms - calm_ms, INT_MAX);

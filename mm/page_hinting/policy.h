@@ -20,8 +20,6 @@
 /* Pulls that are told apart when their memory is needed again. */
 #define PAGE_HINTING_LEDGER_LEN		8
 
-/* Each rung of the ladder is lower by so many orders than the one above. */
-#define PAGE_HINTING_RUNG_ORDERS	3
 /* In pages: a zone in which no more than this comes and goes is calm. */
 #define PAGE_HINTING_CALM_PAGES		(SZ_16M >> PAGE_SHIFT)
 /* In pages: with less than this left to do, a sweep is over. */

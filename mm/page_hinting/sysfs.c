@@ -69,7 +69,7 @@ static ssize_t min_order_store(struct kobject *kobj,
 	unsigned long value;
 	int err;
 
-	err = parse(buf, PAGE_HINTING_COUNT_ORDER, MAX_PAGE_ORDER, &value);
+	err = parse(buf, 0, MAX_PAGE_ORDER, &value);
 	if (err)
 		return err;
 
@@ -96,7 +96,7 @@ static ssize_t idle_min_order_store(struct kobject *kobj,
 	unsigned long value;
 	int err;
 
-	err = parse(buf, PAGE_HINTING_COUNT_ORDER, MAX_PAGE_ORDER, &value);
+	err = parse(buf, 0, MAX_PAGE_ORDER, &value);
 	if (err)
 		return err;
 

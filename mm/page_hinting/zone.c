@@ -311,6 +311,7 @@ static int add_zone(struct zone *zone)
 	if (!pz)
 		return -ENOMEM;
 	pz->zone = zone;
+	pz->keep_order = PAGE_HINTING_KEEP_NONE;
 	pz->min_order = page_hinting_min_order;
 	pz->small_order = page_hinting_min_order;
 	pz->reach_order = page_hinting_reach_order();

@@ -220,19 +220,41 @@ static int scatter(size_t bytes, long cycles, long pause_ms)
 	return 0;
 }
 
+/* Every word of a piece says where it is; returns how many did not. */
+static size_t check_piece(char *base, size_t at, size_t piece, int write)
+{
+	size_t *word = (size_t *)(base + at), i, wrong = 0;
+
+	for (i = 0; i < piece / sizeof(*word); i++) {
+		if (write)
+			word[i] = at + i;
+		else
+			wrong += word[i] != at + i;
+	}
+	return wrong;
+}
+
 static int holes(size_t bytes, size_t piece, long seconds)
 {
 	char *p = map_bytes(bytes, -1);
-	size_t at;
+	size_t at, freed = 0, wrong = 0;
 
 	madvise(p, bytes, MADV_NOHUGEPAGE);
-	write_pages(p, bytes);
-	for (at = 0; at + piece <= bytes; at += 2 * piece)
+	for (at = 0; at + piece <= bytes; at += piece)
+		check_piece(p, at, piece, 1);
+	for (at = 0; at + piece <= bytes; at += 2 * piece) {
 		madvise(p + at, piece, MADV_DONTNEED);
-	printf("### mark holed\n");
+		freed += piece;
+	}
+	printf("### freed %zu bytes\n### mark holed\n", freed);
 	fflush(stdout);
 	sleep_ms(seconds * 1000);
-	return 0;
+	printf("### mark kept\n");
+	fflush(stdout);
+	for (at = piece; at + piece <= bytes; at += 2 * piece)
+		wrong += check_piece(p, at, piece, 0);
+	printf("### holes: %zu words wrong\n", wrong);
+	return !!wrong;
 }
 
 int main(int argc, char **argv)

@@ -189,6 +189,36 @@ def drain(report, kernels):
                   ', '.join(f'{seconds:.2f} s' for seconds in times))
 
 
+def time_to_return_holes(kernels, flavour, kib, wait_s):
+    """Seconds until 95 % of the holes were back; infinite if not within wait_s."""
+    vmguest = guest(kernels, flavour, f'holes-{kib}',
+                    f'sleep 3; benchload holes 1280 {kib} {wait_s}', memory=2560)
+    code = vmguest.run()
+    freed = vmguest.wait_line(r'### freed \d+ bytes', 0)
+    intact = vmguest.wait_line(r'### holes: 0 words wrong', 0)
+    if code or not freed or not intact:
+        raise vm.Failure('the guest', vmguest.tail(), f'less {vmguest.log}')
+    back = vm.time_back(vmguest.samples, freed[0], 640 * MIB, 95)
+    return math.inf if back is None else back
+
+
+@test
+def holes(report, kernels):
+    """Free memory in small pieces is back while idle, and what is between them intact"""
+    for kib, limit_s in ((512, 5), (64, 10), (16, 30)):
+        back_s = time_to_return_holes(kernels, 'hinting', kib, limit_s + 3)
+        report.result(back_s <= limit_s, f'95 % of holes of {kib} KiB within {limit_s} s',
+                      f'{back_s:.2f} s')
+
+
+@test
+def holes_debug(report, kernels):
+    """The same with all debugging options, for the content"""
+    back_s = time_to_return_holes(kernels, 'debug', 16, 60)
+    report.result(back_s < math.inf, 'holes of 16 KiB are back, and the rest is intact',
+                  f'{back_s:.2f} s')
+
+
 @test
 def cost(report, kernels):
     """Under -icount: the longest hold of the zone lock, and instructions per GiB hinted"""

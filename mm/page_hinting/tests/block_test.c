@@ -15,6 +15,8 @@
 
 #define RING		32
 #define PATIENCE_MS	5000
+/* An order well below that of a huge page. */
+#define TEST_LOW_ORDER		3
 #define TEST_SETTLE_MS	40
 
 /**
@@ -220,8 +222,7 @@ static void expect_counts(struct kunit *test)
 				else
 					unhinted++;
 			}
-			if (order >= PAGE_HINTING_COUNT_ORDER &&
-			    unhinted != pz->nr_unhinted[order][mt])
+			if (unhinted != pz->nr_unhinted[order][mt])
 				wrong++;
 		}
 	}
@@ -446,11 +447,11 @@ static unsigned long take_blocks(struct list_head *blocks, unsigned long pages)
 
 	while (taken < pages) {
 		page = alloc_pages(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN,
-				   PAGE_HINTING_COUNT_ORDER);
+				   TEST_LOW_ORDER);
 		if (!page)
 			break;
 		list_add(&page->lru, blocks);
-		taken += 1UL << PAGE_HINTING_COUNT_ORDER;
+		taken += 1UL << TEST_LOW_ORDER;
 	}
 	return taken;
 }
@@ -460,7 +461,7 @@ static void free_blocks(struct list_head *blocks)
 	struct page *page, *next;
 
 	list_for_each_entry_safe(page, next, blocks, lru)
-		__free_pages(page, PAGE_HINTING_COUNT_ORDER);
+		__free_pages(page, TEST_LOW_ORDER);
 	INIT_LIST_HEAD(blocks);
 }
 
@@ -596,7 +597,7 @@ static void lower_orders(struct kunit *test)
 
 	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
 	host->most_pages = 0;
-	set_knobs(TEST_SETTLE_MS, SZ_64M, PAGE_HINTING_COUNT_ORDER);
+	set_knobs(TEST_SETTLE_MS, SZ_64M, TEST_LOW_ORDER);
 	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
 	KUNIT_EXPECT_LE(test, host->most_pages, SZ_64M >> PAGE_SHIFT);
 	expect_counts(test);
@@ -633,7 +634,7 @@ static void small_window_splits(struct kunit *test)
 /* Who has all of the window does not get more of it before who has none. */
 static void window_is_shared(struct kunit *test)
 {
-	unsigned long block = 1UL << PAGE_HINTING_COUNT_ORDER, window = 8 * block;
+	unsigned long block = 1UL << TEST_LOW_ORDER, window = 8 * block;
 	struct page_hinting_zone *large, *small;
 	unsigned int nr = RING;
 
@@ -643,10 +644,12 @@ static void window_is_shared(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, small);
 	large->zone = first_zone()->zone;
 	small->zone = first_zone()->zone;
+	large->min_order = TEST_LOW_ORDER;
+	small->min_order = TEST_LOW_ORDER;
 	mutex_lock(&page_hinting_mutex);
 	page_hinting_enable(false);
 	mutex_unlock(&page_hinting_mutex);
-	set_knobs(TEST_SETTLE_MS, window << PAGE_SHIFT, PAGE_HINTING_COUNT_ORDER);
+	set_knobs(TEST_SETTLE_MS, window << PAGE_SHIFT, TEST_LOW_ORDER);
 
 	KUNIT_EXPECT_EQ(test, page_hinting_window_reserve(large, RING, window,
 							  &nr), window);

@@ -18,7 +18,7 @@
 #define MODEL_SETTLE_MS		125U
 #define MODEL_MAX_SETTLE_MS	10000U
 #define MODEL_ORDER		9U
-#define MODEL_LOWEST_ORDER	2U
+#define MODEL_LOWEST_ORDER	0U
 #define MODEL_MIB		(1UL << (20 - PAGE_SHIFT))	/* in pages */
 
 /**

@@ -508,11 +508,12 @@ struct rung_case {
 };
 
 static const struct rung_case rung_cases[] = {
-	{ "order 8", 8, 8 },
-	{ "order 6", 6, 8 },
-	{ "order 5", 5, 32 },
-	{ "order 3", 3, 32 },
-	{ "order 2", 2, 128 },
+	{ "order 8", 8, 4 },
+	{ "order 5", 5, 4 },
+	{ "order 4", 4, 16 },
+	{ "order 2", 2, 16 },
+	{ "order 1", 1, 48 },
+	{ "order 0", 0, 48 },
 };
 
 KUNIT_ARRAY_PARAM_DESC(rung, rung_cases, name);
@@ -538,7 +539,7 @@ static void smaller_blocks_later(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, model.small_hinted_pages, 500 * MIB);
 	KUNIT_EXPECT_EQ(test, model.order, MODEL_ORDER);
 
-	model_pass(&model, 4 * 128 * SETTLE_MS);
+	model_pass(&model, 4 * 48 * SETTLE_MS);
 	KUNIT_EXPECT_TRUE(test, model.asleep);
 	KUNIT_EXPECT_EQ(test, model.peak_settle_ms, SETTLE_MS);
 }
@@ -619,14 +620,14 @@ static void demand_ends_a_sweep(struct kunit *test)
 	page_hinting_policy_init(&policy, SETTLE_MS, MODEL_MAX_SETTLE_MS, 0);
 	page_hinting_policy_set_orders(&policy, MODEL_ORDER, 2);
 	page_hinting_policy_step(&policy, &sample);
-	sample.now_ms = 8 * SETTLE_MS;
+	sample.now_ms = 4 * SETTLE_MS;
 	advice = page_hinting_policy_step(&policy, &sample);
-	KUNIT_ASSERT_EQ(test, advice.order, 6U);
+	KUNIT_ASSERT_EQ(test, advice.order, 5U);
 	sample.now_ms++;
 	sample.unhinted_pages = GIB;
 	advice = page_hinting_policy_step(&policy, &sample);
 	KUNIT_EXPECT_EQ(test, advice.hint_pages, GIB);
-	KUNIT_EXPECT_EQ(test, advice.order, 6U);
+	KUNIT_EXPECT_EQ(test, advice.order, 5U);
 	page_hinting_policy_pulled(&policy, 64 * MIB);
 
 	sample.now_ms++;

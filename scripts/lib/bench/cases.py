@@ -9,6 +9,7 @@ ALL = ('hinting', 'off', 'none', 'm2000', 'm250', 'm1', 'mnone')
 # For the quick subset: 7.3 at 2000 ms does what page_hinting=off does.
 DRAIN = ALL[:-1]     # without reporting nothing comes back, whatever the base
 QUICK = ('hinting', 'none', 'off', 'm250', 'm1')
+PIECES = ('hinting', 'off', 'm2000', 'm2000o0', 'm100o0')
 BUILDS = ('hinting', 'off', 'none', 'out', 'outrep')
 
 
@@ -65,6 +66,12 @@ def scatter(cycles, variants=ALL, **more):
                 15 + 2 * cycles, **more)
 
 
+def holes(kib, limit_s, variants=PIECES, **more):
+    return Case(f'holes-{kib}', 'holes', loads.holes, variants,
+                {'mib': 1280, 'kib': kib, 'limit_s': limit_s, 'watch_s': 40,
+                 'memory_mib': 2560}, 60, **more)
+
+
 def faults(rounds):
     return Case('faults', 'faults', counts.faults, BUILDS + ('m2000',),
                 {'mib': 128, 'rounds': rounds}, 40 + 6 * rounds, reference='out')
@@ -110,9 +117,10 @@ FULL_CASES = [
          {'touch_mib': 4096, 'memory_mib': 5120, 'watch_s': 40}, 65),
     *(lock(gib, order, share) for gib in (2, 14) for order in (9, 3) for share in (0, 50, 99)),
     scatter(20),
+    holes(512, 5), holes(64, 10), holes(16, 30),
     Case('density', 'density', density.density, DRAIN,
          {'cgroup_mib': 3840, 'memory_mib': 1280, 'touch_mib': 1024}, 180),
-    Case('phases', 'phases', loads.phases, ALL,
+    Case('phases', 'phases', loads.phases, (*ALL, 'm2000o0', 'm100o0'),
          {'processes': 150, 'idle_s': 60, 'dropped_s': 40, 'memory_mib': 3072}, 180),
 ]
 

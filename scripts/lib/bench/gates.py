@@ -117,6 +117,14 @@ def counted(results):
                    ', '.join(f'{value:.0f} ({case})' for case, value in found))
 
 
+def holes(results):
+    for case, limit in (('holes-512', 95), ('holes-64', 95), ('holes-16', 90)):
+        percent = results.median(case, 'hinting', 'back_in_time_percent')
+        if percent is not None:
+            yield (f'{case}: at least {limit} % back in time', percent >= limit,
+                   f'{percent:.1f} %')
+
+
 def better_than_mainline(results):
     for case, figure, more_is_better in (('density', 'guests', True),
                                          ('phases', 'whole_gib_min', False)):
@@ -154,5 +162,5 @@ def no_setting_wins_both(results):
 
 
 def all_gates(results):
-    return [gate for part in (drain, churn, faults, counted, better_than_mainline,
+    return [gate for part in (drain, churn, faults, counted, holes, better_than_mainline,
                               no_setting_wins_both) for gate in part(results)]

@@ -139,6 +139,21 @@ def scatter(bench, case, variant):
             'wall_s': end.at_s - begin.at_s}
 
 
+def holes(bench, case, variant):
+    """Every second piece of some memory is freed; the guest checks those between them."""
+    setup = case.setup
+    guest = bench.guest(case, variant, f'sleep {SETTLE_S}\n'
+                        f'benchload holes {setup["mib"]} {setup["kib"]} {setup["watch_s"]}',
+                        trace=False, memory=setup['memory_mib'], timeout=300).run_well()
+    freed, begin, end = setup['mib'] * MIB / 2, guest.need('freed'), guest.need('kept')
+    limit_s = begin.at_s + setup['limit_s']
+    at_limit = min(rss for at_s, rss in guest.samples if begin.at_s <= at_s <= limit_s)
+    bench.keep_timeline(case, variant, guest, begin.at_s)
+    return {**times_back(guest, begin.at_s, freed),
+            'back_in_time_percent': 100 * (begin.resident - at_limit) / freed,
+            'qemu_cpu_s': end.cpu_s - begin.cpu_s}
+
+
 def phases(bench, case, variant):
     """A build: many short processes and a growing page cache; then nothing to do."""
     setup = case.setup

@@ -9,9 +9,11 @@ from bench.variants import VARIANTS
 
 COLOURS = {'hinting': '#0072b2', 'off': '#d55e00', 'none': '#777777', 'm2000': '#e69f00',
            'm250': '#009e73', 'm1': '#cc79a7', 'mnone': '#bbbbbb',
+           'm2000o0': '#56b4e9', 'm100o0': '#882255',
            'out': '#999933', 'outrep': '#56b4e9'}
 TIMELINES = {'drain': ('Resident size after the free', 0, 40),
              'mixed': ('Resident size, churn beside what was freed', -5, None),
+             'holes': ('Resident size after every second piece was freed', 0, 40),
              'phases': ('Resident size: build, idle, caches dropped', 0, None)}
 
 

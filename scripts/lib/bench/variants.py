@@ -8,6 +8,7 @@ import subprocess
 import vm
 
 PARAMETER = '/sys/module/page_reporting/parameters/page_reporting_delay_ms'
+ORDER = '/sys/module/page_reporting/parameters/page_reporting_order'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,10 +20,14 @@ class Variant:
     check: str = ''     # shell: ends a guest whose kernel is not what it should be
 
 
-def mainline(delay_ms):
-    return Variant(f'7.3 at {delay_ms} ms', 'mainline',
-                   f'page_reporting.page_reporting_delay_ms={delay_ms}',
-                   check=f'[ "$(cat {PARAMETER})" = {delay_ms} ] || exit 1\n')
+def mainline(delay_ms, order=None):
+    title, append = f'7.3 at {delay_ms} ms', f'page_reporting.page_reporting_delay_ms={delay_ms}'
+    check = f'[ "$(cat {PARAMETER})" = {delay_ms} ] || exit 1\n'
+    if order is not None:
+        title += f', order {order}'
+        append += f' page_reporting.page_reporting_order={order}'
+        check += f'[ "$(cat {ORDER})" = {order} ] || exit 1\n'
+    return Variant(title, 'mainline', append, check=check)
 
 
 VARIANTS = {
@@ -32,6 +37,8 @@ VARIANTS = {
     'm2000': mainline(2000),
     'm250': mainline(250),
     'm1': mainline(1),
+    'm2000o0': mainline(2000, 0),
+    'm100o0': mainline(100, 0),
     'mnone': Variant('7.3, reporting off', 'mainline', balloon='plain'),
     'out': Variant('compiled out, reporting off', 'out', balloon='plain'),
     'outrep': Variant('compiled out, reporting', 'out'),

@@ -12,6 +12,9 @@ typedef uint32_t u32;
 typedef uint64_t u64;
 
 #define U32_MAX		UINT32_MAX
+#define PAGE_SIZE	(1UL << PAGE_SHIFT)
+#define SZ_16K		(16U << 10)
+#define SZ_128K		(128U << 10)
 #define SZ_1M		(1U << 20)
 #define SZ_8M		(8U << 20)
 #define SZ_16M		(16U << 20)

@@ -14,7 +14,8 @@
 
 #define MAX_THREADS	64
 #define IDLE_MS		5000
-#define WINDOWS		3
+/* Smaller blocks follow for six seconds. */
+#define WINDOWS		4
 /* What the kernel keeps of a thread's name. */
 #define COMM_LEN	15
 

@@ -22,7 +22,7 @@
 #define NR_KNOBS	5
 
 static const char * const knobs[NR_KNOBS] = {
-	"min_order", "window_bytes", "settle_ms", "settle_max_ms", "enabled",
+	"min_order", "idle_min_order", "window_bytes", "settle_ms", "settle_max_ms", "enabled",
 };
 
 static long long saved[NR_KNOBS];
