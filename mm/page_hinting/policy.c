@@ -67,10 +67,12 @@
  * @bytes: what it hints is at least so large, or of the lowest order
  * @settles: for how many settle times the zone has to be calm
  */
-static const struct rung {
+struct rung {
 	unsigned int bytes;
 	unsigned int settles;
-} rungs[] = {
+};
+
+static const struct rung rungs[] = {
 	{ SZ_128K, 4 }, { SZ_16K, 16 }, { 0, 48 },
 };
 

@@ -18,43 +18,28 @@
 struct count {
 	unsigned long long hinted;	/* pages with both bits */
 	unsigned long long offline;	/* pages with OFFLINE only */
-	unsigned long long ragged;	/* runs that are no whole blocks */
 };
 
-static void end_run(struct count *c, unsigned long long first,
-		    unsigned long long length, unsigned long block)
-{
-	if (length && (first % block || length % block))
-		c->ragged++;
-}
-
-/* Runs of hinted pages must consist of whole, aligned blocks. */
-static void count_pages(struct count *c, unsigned long block)
+static void count_pages(struct count *c)
 {
 	static unsigned long long flags[CHUNK];
-	unsigned long long pfn = 0, run = 0;
+	unsigned long long pfn = 0;
 	size_t n, i;
 
 	*c = (struct count){ 0 };
 	while ((n = read_flags(pfn, CHUNK, flags))) {
 		for (i = 0; i < n; i++) {
-			if ((flags[i] & PF_HINTED) == PF_HINTED) {
+			if ((flags[i] & PF_HINTED) == PF_HINTED)
 				c->hinted++;
-				run++;
-				continue;
-			}
-			end_run(c, pfn + i - run, run, block);
-			run = 0;
-			if (flags[i] & PF_OFFLINE)
+			else if (flags[i] & PF_OFFLINE)
 				c->offline++;
 		}
 		pfn += n;
 	}
-	end_run(c, pfn - run, run, block);
 }
 
 /* The guest does not stand still: look until nothing changed meanwhile. */
-static bool count_quietly(struct count *c, struct sums *s, unsigned long block)
+static bool count_quietly(struct count *c, struct sums *s)
 {
 	struct sums after;
 	int i;
@@ -62,7 +47,7 @@ static bool count_quietly(struct count *c, struct sums *s, unsigned long block)
 	for (i = 0; i < TRIES; i++) {
 		wait_hinted(5000);
 		read_sums(s);
-		count_pages(c, block);
+		count_pages(c);
 		read_sums(&after);
 		if (after.hinted == s->hinted && !s->in_flight &&
 		    !after.in_flight &&
@@ -111,7 +96,6 @@ static void test_in_use(void)
 int main(void)
 {
 	const char *why = why_skip();
-	unsigned long block;
 	struct count c;
 	struct sums s;
 
@@ -123,17 +107,20 @@ int main(void)
 	save_knobs();
 	ksft_set_plan(6);
 	write_knob("enabled", 1);
-	block = 1UL << read_knob("min_order");
 	test_in_use();
 
-	if (!count_quietly(&c, &s, block))
+	if (!count_quietly(&c, &s))
 		ksft_print_msg("the guest was never quiet\n");
 	ksft_print_msg("%llu bytes hinted, %llu pages marked\n", s.hinted,
 		       c.hinted);
 	ksft_test_result(c.hinted, "there are marked pages\n");
 	ksft_test_result(c.hinted * getpagesize() == s.hinted,
 			 "as many as hinted_bytes says\n");
-	ksft_test_result(!c.ragged, "all of them in whole blocks\n");
 	ksft_test_result(!c.offline, "none is OFFLINE only, with none in flight\n");
+
+	write_knob("enabled", 0);
+	count_pages(&c);
+	ksft_test_result(!c.hinted && !c.offline,
+			 "none is marked when switched off\n");
 	ksft_finished();
 }

@@ -15,17 +15,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../kselftest.h"
 #include "util.h"
 
 #define DRIVER_DIR	"/sys/bus/virtio/drivers/virtio_balloon"
 
-#define NR_KNOBS	5
-
-static const char * const knobs[NR_KNOBS] = {
-	"min_order", "idle_min_order", "window_bytes", "settle_ms", "settle_max_ms", "enabled",
+static const char * const knobs[] = {
+	"min_order", "idle_min_order", "window_bytes", "settle_ms",
+	"settle_max_ms", "enabled",
 };
 
-static long long saved[NR_KNOBS];
+static long long saved[ARRAY_SIZE(knobs)];
 static pid_t saved_by;
 
 int read_text(const char *path, char *buf, size_t size)
@@ -218,7 +218,7 @@ void restore_knobs(void)
 {
 	size_t i;
 
-	for (i = 0; i < NR_KNOBS; i++)
+	for (i = 0; i < (int)ARRAY_SIZE(knobs); i++)
 		if (getpid() == saved_by && saved[i] >= 0)
 			write_knob(knobs[i], saved[i]);
 }
@@ -233,7 +233,7 @@ void save_knobs(void)
 {
 	size_t i;
 
-	for (i = 0; i < NR_KNOBS; i++)
+	for (i = 0; i < (int)ARRAY_SIZE(knobs); i++)
 		saved[i] = read_knob(knobs[i]);
 	saved_by = getpid();
 	atexit(restore_knobs);
