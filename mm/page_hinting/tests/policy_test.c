@@ -608,35 +608,197 @@ static void small_loop_keeps_its_memory(struct kunit *test)
 	}
 }
 
-/* Demand while a sweep goes on ends it at once. */
-static void demand_ends_a_sweep(struct kunit *test)
+/* A policy of its own, and what it is shown. */
+struct watcher {
+	struct page_hinting_policy policy;
+	struct page_hinting_sample sample;
+};
+
+/* A calm zone with a GiB that was hinted, and one in smaller blocks. */
+static void watcher_start(struct watcher *watcher, unsigned int lowest_order)
 {
-	struct page_hinting_sample sample = {
+	struct page_hinting_policy *policy = &watcher->policy;
+
+	watcher->sample = (struct page_hinting_sample){
 		.reach_low_pages = GIB, .reach_pages = GIB,
 	};
-	struct page_hinting_policy policy;
+	page_hinting_policy_init(policy, SETTLE_MS, MODEL_MAX_SETTLE_MS, 0);
+	page_hinting_policy_set_orders(policy, MODEL_ORDER, lowest_order);
+	page_hinting_policy_step(policy, &watcher->sample);
+	page_hinting_policy_pulled(policy, GIB);
+	watcher->sample.reach_pages = GIB;
+	page_hinting_policy_step(policy, &watcher->sample);
+}
+
+/* Look for @ms at what does not change. Return: the order of the last look. */
+static unsigned int watcher_pass(struct watcher *watcher, unsigned int ms)
+{
+	u64 end_ms = watcher->sample.now_ms + ms;
 	struct page_hinting_advice advice;
 
-	page_hinting_policy_init(&policy, SETTLE_MS, MODEL_MAX_SETTLE_MS, 0);
-	page_hinting_policy_set_orders(&policy, MODEL_ORDER, 2);
-	page_hinting_policy_step(&policy, &sample);
-	sample.now_ms = 4 * SETTLE_MS;
-	advice = page_hinting_policy_step(&policy, &sample);
-	KUNIT_ASSERT_EQ(test, advice.order, 5U);
-	sample.now_ms++;
-	sample.unhinted_pages = GIB;
-	advice = page_hinting_policy_step(&policy, &sample);
+	do {
+		watcher->sample.now_ms = min(watcher->sample.now_ms + LOOK_MS,
+					     end_ms);
+		advice = page_hinting_policy_step(&watcher->policy,
+						  &watcher->sample);
+	} while (watcher->sample.now_ms < end_ms);
+	return advice.order;
+}
+
+/* Take @pages that are in reach, and show it. */
+static unsigned int watcher_take(struct watcher *watcher, unsigned long pages,
+				 unsigned long small_pages)
+{
+	struct page_hinting_sample sample = watcher->sample;
+
+	sample.now_ms = ++watcher->sample.now_ms;
+	sample.taken_pages = pages;
+	sample.taken_small_pages = small_pages;
+	return page_hinting_policy_step(&watcher->policy, &sample).order;
+}
+
+/* Let @ms pass without a sweep, with a new beginning of calm at its end. */
+static void watcher_wait(struct watcher *watcher, unsigned int ms)
+{
+	watcher->sample.reach_pages = 0;
+	watcher->sample.reach_low_pages = 0;
+	watcher_pass(watcher, ms);
+	watcher->sample.reach_pages = GIB;
+	watcher->sample.reach_low_pages = GIB;
+	page_hinting_policy_step(&watcher->policy, &watcher->sample);
+}
+
+/* Pass until a sweep begins, and end it with all of it hinted. */
+static unsigned int watcher_sweep(struct watcher *watcher, unsigned int ms)
+{
+	unsigned int order = watcher_pass(watcher, ms);
+
+	watcher->sample.now_ms++;
+	page_hinting_policy_step(&watcher->policy, &watcher->sample);
+	return order;
+}
+
+/* Demand while a sweep goes on ends it at once, and is held against no pull. */
+static void demand_ends_a_sweep(struct kunit *test)
+{
+	struct page_hinting_advice advice;
+	struct page_hinting_sample *sample;
+	struct watcher watcher;
+
+	watcher_start(&watcher, 2);
+	sample = &watcher.sample;
+	KUNIT_ASSERT_EQ(test, watcher.policy.ledger_len, 1U);
+	KUNIT_ASSERT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
+	sample->now_ms++;
+	sample->unhinted_pages = GIB;
+	sample->low_pages = GIB;
+	advice = page_hinting_policy_step(&watcher.policy, sample);
 	KUNIT_EXPECT_EQ(test, advice.hint_pages, GIB);
 	KUNIT_EXPECT_EQ(test, advice.order, 5U);
-	page_hinting_policy_pulled(&policy, 64 * MIB);
+	page_hinting_policy_pulled(&watcher.policy, 64 * MIB);
+	KUNIT_EXPECT_EQ(test, watcher.policy.ledger_len, 1U);
+	KUNIT_EXPECT_EQ(test, watcher.policy.ledger[0].pages, GIB);
+	sample->reach_pages = GIB - 64 * MIB;
+	sample->reach_low_pages = sample->reach_pages;
+	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 2 * SETTLE_MS), 5U);
 
-	sample.now_ms++;
-	sample.unhinted_pages = GIB - 100 * MIB;
-	sample.reach_pages = sample.unhinted_pages;
-	sample.reach_low_pages = sample.unhinted_pages;
-	advice = page_hinting_policy_step(&policy, &sample);
-	KUNIT_EXPECT_EQ(test, advice.hint_pages, 0UL);
+	sample->now_ms++;
+	sample->unhinted_pages = GIB - 100 * MIB;
+	sample->reach_pages = sample->unhinted_pages;
+	sample->reach_low_pages = sample->unhinted_pages;
+	advice = page_hinting_policy_step(&watcher.policy, sample);
 	KUNIT_EXPECT_EQ(test, advice.order, MODEL_ORDER);
+
+	/* What is free in blocks of the usual order was not looked at. */
+	sample->now_ms++;
+	sample->unhinted_pages = 64 * MIB;
+	sample->low_pages = 64 * MIB;
+	advice = page_hinting_policy_step(&watcher.policy, sample);
+	KUNIT_EXPECT_EQ(test, advice.hint_pages, 0UL);
+}
+
+/* What a sweep could not hint in all of the longest settle time is left. */
+static void sweep_gives_up(struct kunit *test)
+{
+	struct watcher watcher;
+
+	watcher_start(&watcher, 0);
+	KUNIT_ASSERT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
+	watcher.sample.unhinted_pages = GIB;
+	watcher.sample.low_pages = GIB;
+	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, MODEL_MAX_SETTLE_MS / 2),
+			5U);
+	watcher_pass(&watcher, MODEL_MAX_SETTLE_MS);
+	KUNIT_EXPECT_EQ(test, watcher.policy.ladder.rung, 1U);
+}
+
+/* A block that is split, and merged again, is no sign of demand. */
+static void merging_is_no_demand(struct kunit *test)
+{
+	struct watcher watcher;
+
+	watcher_start(&watcher, 0);
+	watcher.sample.reach_low_pages = GIB - 4 * MIB;
+	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
+
+	watcher_start(&watcher, 0);
+	watcher.sample.reach_low_pages = GIB - 12 * MIB;
+	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 40 * SETTLE_MS),
+			MODEL_ORDER);
+}
+
+/* Demand that hinted small blocks meet leaves no trace in what is free. */
+static void hinted_demand_is_demand(struct kunit *test)
+{
+	struct watcher watcher;
+
+	/* So late that no sweep can have been too early. */
+	watcher_start(&watcher, 0);
+	watcher_wait(&watcher, MODEL_MAX_SETTLE_MS);
+	watcher_pass(&watcher, 3 * SETTLE_MS);
+	watcher_take(&watcher, 0, 20 * MIB);
+	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 3 * SETTLE_MS),
+			MODEL_ORDER);
+	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, SETTLE_MS), 5U);
+
+	/* Nor any pull: that would make the wait longer. */
+	watcher_start(&watcher, 0);
+	watcher_wait(&watcher, MODEL_MAX_SETTLE_MS);
+	watcher_pass(&watcher, 3 * SETTLE_MS);
+	watcher_take(&watcher, 20 * MIB, 0);
+	watcher_pass(&watcher, 3 * SETTLE_MS);
+	KUNIT_EXPECT_EQ(test, watcher.policy.ladder.rung, 0U);
+}
+
+/* Only memory that is needed soon after a sweep was swept too early. */
+static void caution_comes_and_goes(struct kunit *test)
+{
+	struct watcher watcher;
+
+	watcher_start(&watcher, 0);
+	KUNIT_ASSERT_EQ(test, watcher_sweep(&watcher, 4 * SETTLE_MS), 5U);
+	watcher_pass(&watcher, 2 * SETTLE_MS);
+	watcher_take(&watcher, 0, 20 * MIB);
+	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 7 * SETTLE_MS),
+			MODEL_ORDER);
+	KUNIT_EXPECT_EQ(test, watcher_sweep(&watcher, SETTLE_MS), 5U);
+
+	/* What is needed late was not: the next sweep comes as the first. */
+	watcher_wait(&watcher, MODEL_MAX_SETTLE_MS);
+	watcher_take(&watcher, 0, 20 * MIB);
+	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
+}
+
+/* The lowest order ends the ladder wherever it lies between the steps. */
+static void lowest_order_is_lowest(struct kunit *test)
+{
+	struct watcher watcher;
+
+	watcher_start(&watcher, 3);
+	KUNIT_ASSERT_EQ(test, watcher_sweep(&watcher, 4 * SETTLE_MS), 5U);
+	KUNIT_ASSERT_EQ(test, watcher_sweep(&watcher, 12 * SETTLE_MS - 1), 3U);
+	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 100 * SETTLE_MS),
+			MODEL_ORDER);
 }
 
 /* With a lowest order that is the usual one, there is no ladder. */
@@ -715,6 +877,11 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(small_blocks_add_up),
 	KUNIT_CASE(small_loop_keeps_its_memory),
 	KUNIT_CASE(demand_ends_a_sweep),
+	KUNIT_CASE(sweep_gives_up),
+	KUNIT_CASE(merging_is_no_demand),
+	KUNIT_CASE(hinted_demand_is_demand),
+	KUNIT_CASE(caution_comes_and_goes),
+	KUNIT_CASE(lowest_order_is_lowest),
 	KUNIT_CASE(no_ladder),
 	KUNIT_CASE(fixed_settle_time),
 	KUNIT_CASE(ledger_is_bounded),

@@ -18,6 +18,8 @@
 #define POISON_DIR	"/sys/kernel/debug/hwpoison"
 #define ROUNDS		10
 #define USED_BYTES	(64 * MIB)
+#define CANDIDATES	32
+#define TRIES		5
 #define WAIT_MS		20000
 #define NAME_BYTES	300
 
@@ -114,20 +116,42 @@ static unsigned long long flags_of(unsigned long long frame)
 	return flags;
 }
 
-/* A page in the middle of a hinted block; 0: none. */
+/* A page of a hinted block among @frames; 0: none. */
+static unsigned long long first_hinted(const unsigned long long *frames)
+{
+	int i;
+
+	for (i = 0; i < CANDIDATES; i++)
+		if ((flags_of(frames[i]) & PF_HINTED) == PF_HINTED)
+			return frames[i];
+	return 0;
+}
+
+/*
+ * A page in the middle of a hinted block; 0: none. Anybody may have taken one
+ * certain page again by the time that all is hinted, so there are many to
+ * choose from, and a second try.
+ */
 static unsigned long long hinted_frame(void)
 {
-	unsigned long long frame;
-	char *p = map_memory(USED_BYTES);
+	unsigned long long frames[CANDIDATES], frame = 0;
+	int try, i;
 
-	if (!p)
-		return 0;
-	touch_memory(p, USED_BYTES);
-	frame = frame_of(p + USED_BYTES / 2 + 3 * getpagesize());
-	munmap(p, USED_BYTES);
-	sleep_ms(100);
-	wait_hinted(WAIT_MS);
-	return (flags_of(frame) & PF_HINTED) == PF_HINTED ? frame : 0;
+	for (try = 0; !frame && try < TRIES; try++) {
+		char *p = map_memory(USED_BYTES);
+
+		if (!p)
+			return 0;
+		touch_memory(p, USED_BYTES);
+		for (i = 0; i < CANDIDATES; i++)
+			frames[i] = frame_of(p + USED_BYTES / CANDIDATES * i +
+					     3 * getpagesize());
+		munmap(p, USED_BYTES);
+		sleep_ms(100);
+		wait_hinted(WAIT_MS);
+		frame = first_hinted(frames);
+	}
+	return frame;
 }
 
 /* One page is taken out of a hinted block, and put back. */
