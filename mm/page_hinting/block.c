@@ -32,6 +32,7 @@
 #include <linux/page-isolation.h>
 #include <linux/page_ref.h>
 #include <linux/printk.h>
+#include <trace/events/page_hinting.h>
 
 #include "../internal.h"
 #include "internal.h"
@@ -44,6 +45,7 @@
 
 /* In page_private() of a block in flight, beside its order. */
 #define BLOCK_ACKNOWLEDGED	BIT(8)
+#define BLOCK_OURS		BIT(9)
 
 /* Where memory has a hole, at least this much is missing. */
 #ifdef CONFIG_SPARSEMEM
@@ -53,7 +55,8 @@
 #endif
 
 static_assert(PGTY_buddy_offline == (PGTY_buddy | PGTY_offline));
-static_assert(MAX_PAGE_ORDER < BLOCK_ACKNOWLEDGED);
+static_assert(MAX_PAGE_ORDER <= PAGE_HINTING_BLOCK_ORDER);
+static_assert(!(PAGE_HINTING_BLOCK_ORDER & (BLOCK_ACKNOWLEDGED | BLOCK_OURS)));
 
 /* The host's huge page, as far as it is known. Does not change while used. */
 unsigned int page_hinting_granule_order __read_mostly;
@@ -91,14 +94,27 @@ static void sum_up(struct page_hinting_zone *pz)
 				pz->unhinted_pages += pages;
 		}
 	pz->low_pages = 0;
-	pz->reach_low_pages = min(pz->reach_low_pages, pz->reach_pages);
 }
 
-static void wake_armed(struct page_hinting_zone *pz)
+/* All that is free, as far as the ladder reaches, is not less for hinting. */
+static unsigned long zone_free(struct page_hinting_zone *pz)
+{
+	return pz->reach_pages + pz->hinted_pages + pz->in_flight_pages;
+}
+
+static void update_free_low(struct page_hinting_zone *pz)
+{
+	pz->free_low_pages = min(pz->free_low_pages, zone_free(pz));
+}
+
+static void wake_armed(struct page_hinting_zone *pz,
+		       enum page_hinting_event event)
 {
 	if (!pz->armed)
 		return;
 	pz->armed = false;
+	/* Pairs with wake_from_irq_work(). */
+	WRITE_ONCE(pz->wake_event, event);
 	/*
 	 * Waking a task needs locks that nest outside zone->lock. Not while
 	 * suspended: per-CPU lists are drained with interrupts off before a
@@ -119,9 +135,9 @@ static void count_unhinted(struct page_hinting_zone *pz, unsigned int order,
 	pz->reach_pages += 1UL << order;
 	if (order >= pz->min_order)
 		pz->unhinted_pages += 1UL << order;
-	else if (pz->reach_pages < pz->wake_reach_pages)
+	else if (pz->reach_pages < pz->wake_pages)
 		return;
-	wake_armed(pz);
+	wake_armed(pz, PAGE_HINTING_EV_FREED);
 }
 
 static void uncount_unhinted(struct page_hinting_zone *pz, unsigned int order,
@@ -131,11 +147,20 @@ static void uncount_unhinted(struct page_hinting_zone *pz, unsigned int order,
 	if (order < pz->reach_order || !type_is_eligible(migratetype))
 		return;
 	pz->reach_pages -= 1UL << order;
-	pz->reach_low_pages = min(pz->reach_low_pages, pz->reach_pages);
+	update_free_low(pz);
 	if (order < pz->min_order)
 		return;
 	pz->unhinted_pages -= 1UL << order;
 	pz->low_pages = min(pz->low_pages, pz->unhinted_pages);
+}
+
+/* A hinted block is about to be uncounted, though nobody needs its memory. */
+static void forgive(struct page_hinting_zone *pz, unsigned int order)
+{
+	pz->last_hinted_pages -= 1UL << order;
+	if (order < pz->min_order)
+		pz->last_small_pages -= 1L << order;
+	pz->hinted_high_pages -= 1UL << order;
 }
 
 /* What was hinted is used again, or, for a moment, merged or split. */
@@ -143,32 +168,27 @@ static void uncount_hinted(struct page_hinting_zone *pz, unsigned int order,
 			   int migratetype)
 {
 	pz->hinted_pages -= 1UL << order;
-	if (order < pz->small_order)
+	if (order < pz->min_order)
 		pz->hinted_small_pages -= min(pz->hinted_small_pages,
 					      1UL << order);
+	update_free_low(pz);
 	/* Isolated memory goes offline, or is moved: that is no demand. */
-	if (is_migrate_isolate(migratetype)) {
-		pz->last_hinted_pages -= 1UL << order;
-		if (order < pz->small_order)
-			pz->last_small_pages -= min(pz->last_small_pages,
-						    1UL << order);
-		pz->hinted_high_pages -= 1UL << order;
-		return;
-	}
-	if (pz->taken || pz->hinted_pages + PAGE_HINTING_SIGNIFICANT_PAGES >
+	if (is_migrate_isolate(migratetype))
+		forgive(pz, order);
+	if (pz->taken || pz->hinted_pages + PAGE_HINTING_DIP_PAGES >
 			 pz->hinted_high_pages)
 		return;
 	pz->taken = true;
 	pz->taken_at = jiffies;
 	/* Later on it could not be told when the rest was taken. */
 	if (pz->wants_taken)
-		wake_armed(pz);
+		wake_armed(pz, PAGE_HINTING_EV_TAKEN);
 }
 
 static void count_hinted(struct page_hinting_zone *pz, unsigned int order)
 {
 	pz->hinted_pages += 1UL << order;
-	if (order < pz->small_order)
+	if (order < pz->min_order)
 		pz->hinted_small_pages += 1UL << order;
 	pz->hinted_high_pages = max(pz->hinted_high_pages, pz->hinted_pages);
 }
@@ -193,10 +213,15 @@ void __page_hinting_added(struct page *page, struct zone *zone,
 		return;
 	if (order >= pz->keep_order && !is_migrate_isolate(migratetype))
 		mark(page, zone, order, migratetype);
-	if (PageBuddyOffline(page))
+	if (PageBuddyOffline(page)) {
 		count_hinted(pz, order);
-	else
-		count_unhinted(pz, order, migratetype);
+		return;
+	}
+	/* Those that are likely to merge join the tail, where the marked are. */
+	if (order < pz->min_order && pz->hinted_small_pages)
+		list_move(&page->buddy_list,
+			  &zone->free_area[order].free_list[migratetype]);
+	count_unhinted(pz, order, migratetype);
 }
 
 void __page_hinting_removed(struct page *page, struct zone *zone,
@@ -232,8 +257,14 @@ bool __page_hinting_stays_apart(struct page *buddy, struct zone *zone)
 	struct page_hinting_zone *pz = zone->hinting;
 
 	lockdep_assert_held(&zone->lock);
-	if (!pz || pz->keep_order == PAGE_HINTING_KEEP_NONE)
+	if (!pz)
 		return false;
+	if (pz->keep_order == PAGE_HINTING_KEEP_NONE) {
+		/* It loses its mark to a neighbour, which is no demand for it. */
+		if (is_counted(pz, buddy) && PageBuddyOffline(buddy))
+			forgive(pz, buddy_order(buddy));
+		return false;
+	}
 	/* A guard page is free with its buddy only; that is not hinted then. */
 	if (page_is_guard(buddy)) {
 		pz->keep_order = PAGE_HINTING_KEEP_NONE;
@@ -280,12 +311,16 @@ static bool zone_has_headroom(struct zone *zone, unsigned long pages)
  * An allocation of a high order must not find all blocks of that size out:
  * at least as much stays as goes. Of a last single block nothing can stay.
  */
-static unsigned long allowance(struct page_hinting_zone *pz)
+static unsigned long allowance(struct page_hinting_zone *pz, unsigned int order)
 {
-	unsigned long stays = pz->hinted_pages + pz->unhinted_pages;
+	unsigned long stays = pz->hinted_pages;
 
+	if (order < pz->min_order)
+		stays += pz->reach_pages;
+	else
+		stays += pz->unhinted_pages - pz->hinted_small_pages;
 	if (!pz->in_flight_pages)
-		return max(stays / 2, 1UL << pz->min_order);
+		return max(stays / 2, 1UL << order);
 	return (stays - min(stays, pz->in_flight_pages)) / 2;
 }
 
@@ -293,6 +328,8 @@ static unsigned long allowance(struct page_hinting_zone *pz)
  * struct pull - one call of page_hinting_pull()
  * @pz: where from
  * @batch: where to
+ * @low_order: smaller blocks stay
+ * @high_order: and larger ones
  * @limit_pages: not more than this any more
  * @limit_nr: nor more blocks than this
  * @lap_visits: list entries to visit before giving up; each hinted one that
@@ -301,6 +338,8 @@ static unsigned long allowance(struct page_hinting_zone *pz)
 struct pull {
 	struct page_hinting_zone *pz;
 	struct page_hinting_batch *batch;
+	unsigned int low_order;
+	unsigned int high_order;
 	unsigned long limit_pages;
 	unsigned int limit_nr;
 	unsigned long lap_visits;
@@ -311,28 +350,31 @@ static bool pull_block(struct pull *pull, struct page *page, unsigned int high,
 		       int migratetype)
 {
 	struct page_hinting_zone *pz = pull->pz;
-	unsigned long limit_pages = min(pull->limit_pages, allowance(pz));
-	unsigned long reach_low_pages = pz->reach_low_pages;
+	unsigned long limit_pages = min(pull->limit_pages,
+					allowance(pz, pull->low_order));
+	unsigned long free_low_pages = pz->free_low_pages;
 	unsigned long low_pages = pz->low_pages;
 	unsigned int order = high;
 
-	while (order > pz->min_order && 1UL << order > limit_pages)
+	while (order > pull->low_order && 1UL << order > limit_pages)
 		order--;
 	if (1UL << order > limit_pages)
 		return false;
 
 	page_hinting_take(pz->zone, page, order, high, migratetype);
 	/* What hinting takes is not demand, nor is the split's own dip. */
-	pz->low_pages = low_pages - min(low_pages, 1UL << order);
-	pz->reach_low_pages = reach_low_pages -
-			      min(reach_low_pages, 1UL << order);
+	pz->free_low_pages = free_low_pages;
+	pz->low_pages = low_pages;
+	if (pull->low_order >= pz->min_order)
+		pz->low_pages -= min(low_pages, 1UL << order);
 
-	set_page_private(page, order);
+	set_page_private(page, order | BLOCK_OURS);
 	__SetPageOffline(page);
 	set_page_refcounted(page);
 	list_add_tail(&page->lru, &pz->in_flight);
 	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages + (1UL << order));
 
+	trace_page_hinting_pull(page, order);
 	pull->limit_pages -= 1UL << order;
 	pull->batch->pages[pull->batch->nr++] = page;
 	return true;
@@ -378,7 +420,7 @@ static bool pull_some(struct pull *pull)
 	    !zone_has_headroom(pz->zone, pull->limit_pages))
 		return false;
 
-	for (order = MAX_PAGE_ORDER; order >= (int)pz->min_order; order--) {
+	for (order = pull->high_order; order >= (int)pull->low_order; order--) {
 		for (migratetype = 0; migratetype < MIGRATE_TYPES;
 		     migratetype++) {
 			if (!type_is_eligible(migratetype))
@@ -390,19 +432,21 @@ static bool pull_some(struct pull *pull)
 	return false;
 }
 
-static unsigned long count_free_blocks(struct page_hinting_zone *pz)
+static unsigned long count_free_blocks(const struct pull *pull)
 {
 	unsigned long nr = 0;
 	unsigned int order;
 
-	for (order = pz->min_order; order < NR_PAGE_ORDERS; order++)
-		nr += pz->zone->free_area[order].nr_free;
+	for (order = pull->low_order; order <= pull->high_order; order++)
+		nr += pull->pz->zone->free_area[order].nr_free;
 	return nr;
 }
 
 /**
  * page_hinting_pull - take unhinted blocks off the free lists
  * @pz: the zone
+ * @order: take blocks of this order and above; if it is below the zone's
+ *	minimum order, only such as are, too
  * @limit_pages: take at most this much, which is reserved in the window
  * @limit_nr: and at most that many blocks
  * @batch: receives the blocks, each with its order in page_private()
@@ -414,13 +458,17 @@ static unsigned long count_free_blocks(struct page_hinting_zone *pz)
  *	at a time.
  * Return: how many pages were taken.
  */
-unsigned int page_hinting_pull(struct page_hinting_zone *pz,
+unsigned int page_hinting_pull(struct page_hinting_zone *pz, unsigned int order,
 			       unsigned long limit_pages, unsigned int limit_nr,
 			       struct page_hinting_batch *batch)
 {
+	/* Pairs with page_hinting_set_orders(). */
+	unsigned int min_order = READ_ONCE(pz->min_order);
 	struct pull pull = {
 		.pz = pz,
 		.batch = batch,
+		.low_order = order,
+		.high_order = order < min_order ? min_order - 1 : MAX_PAGE_ORDER,
 		.limit_pages = limit_pages,
 		.limit_nr = min(limit_nr, PAGE_HINTING_BATCH_BLOCKS),
 	};
@@ -431,7 +479,7 @@ unsigned int page_hinting_pull(struct page_hinting_zone *pz,
 		unsigned long flags = page_hinting_lock(pz->zone);
 
 		if (first)
-			pull.lap_visits = count_free_blocks(pz);
+			pull.lap_visits = count_free_blocks(&pull);
 		first = false;
 		more = pull_some(&pull);
 		page_hinting_unlock(pz->zone, flags);
@@ -471,8 +519,9 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 {
 	unsigned long small_pages = pz->hinted_small_pages;
 	unsigned long hinted_pages = pz->hinted_pages;
-	bool acknowledged = page_private(page) & BLOCK_ACKNOWLEDGED;
-	unsigned int order = page_private(page) & ~BLOCK_ACKNOWLEDGED;
+	bool hinted = page_private(page) & BLOCK_ACKNOWLEDGED &&
+		      is_counted(pz, page);
+	unsigned int order = page_hinting_block_order(page);
 
 	lockdep_assert_held(&pz->zone->lock);
 	if (!page_ref_freeze(page, 1)) {
@@ -480,15 +529,18 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 		return false;
 	}
 	list_del(&page->lru);
-	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages - (1UL << order));
 	__ClearPageOffline(page);
 	set_page_private(page, 0);
-	if (acknowledged && is_counted(pz, page))
+	if (hinted)
 		pz->keep_order = 0;
 	give(pz->zone, page, order);
 	pz->keep_order = PAGE_HINTING_KEEP_NONE;
-	pz->marked_pages += pz->hinted_pages - hinted_pages;
-	pz->marked_small_pages += (long)(pz->hinted_small_pages - small_pages);
+	/* Only now, or it would look used for a moment. */
+	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages - (1UL << order));
+	if (hinted) {
+		pz->marked_pages += pz->hinted_pages - hinted_pages;
+		pz->marked_small_pages += pz->hinted_small_pages - small_pages;
+	}
 	return true;
 }
 
@@ -510,17 +562,19 @@ page_hinting_acknowledged(struct page *page, unsigned long *home_pages)
 	struct zone *zone = page_zone(page);
 	unsigned long flags = page_hinting_lock(zone);
 	struct page_hinting_zone *pz = zone->hinting;
-	unsigned long order = page_private(page);
+	unsigned long pages = 1UL << page_hinting_block_order(page);
 	bool valid;
 
 	*home_pages = 0;
 	valid = pz && PageOffline(page) &&
-		order <= MAX_PAGE_ORDER;
+		(page_private(page) & ~PAGE_HINTING_BLOCK_ORDER) == BLOCK_OURS;
 	if (valid) {
-		pz->acknowledged_pages += 1UL << order;
-		set_page_private(page, order | BLOCK_ACKNOWLEDGED);
+		trace_page_hinting_acknowledge(page,
+					       page_hinting_block_order(page));
+		pz->acknowledged_pages += pages;
+		set_page_private(page, page_private(page) | BLOCK_ACKNOWLEDGED);
 		if (put_back(pz, page))
-			*home_pages = 1UL << order;
+			*home_pages = pages;
 	}
 	page_hinting_unlock(zone, flags);
 
@@ -541,10 +595,12 @@ page_hinting_acknowledged(struct page *page, unsigned long *home_pages)
  */
 unsigned long page_hinting_not_acknowledged(struct page *page)
 {
+	unsigned int order = page_hinting_block_order(page);
 	struct zone *zone = page_zone(page);
-	unsigned long pages = 1UL << page_private(page);
 	unsigned long flags = page_hinting_lock(zone);
+	unsigned long pages = 1UL << order;
 
+	trace_page_hinting_return(page, order);
 	if (!put_back(zone->hinting, page))
 		pages = 0;
 	page_hinting_unlock(zone, flags);
@@ -567,7 +623,7 @@ unsigned long page_hinting_retry(struct page_hinting_zone *pz)
 
 	page = list_first_entry_or_null(&pz->retry, struct page, lru);
 	if (page) {
-		pages = 1UL << (page_private(page) & ~BLOCK_ACKNOWLEDGED);
+		pages = 1UL << page_hinting_block_order(page);
 		if (!put_back(pz, page))
 			pages = 0;
 	}
@@ -595,7 +651,7 @@ unsigned long page_hinting_lose(struct page_hinting_zone *pz, bool all)
 	if (all)
 		list_splice_init(&pz->retry, &pz->in_flight);
 	list_for_each_entry_safe(page, next, &pz->in_flight, lru) {
-		lost_pages += 1UL << (page_private(page) & ~BLOCK_ACKNOWLEDGED);
+		lost_pages += 1UL << page_hinting_block_order(page);
 		list_del_init(&page->lru);
 	}
 	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages - lost_pages);
@@ -610,7 +666,7 @@ static bool list_overlaps(struct list_head *list, unsigned long start_pfn,
 
 	list_for_each_entry(page, list, lru) {
 		unsigned long pfn = page_to_pfn(page);
-		unsigned int order = page_private(page) & ~BLOCK_ACKNOWLEDGED;
+		unsigned int order = page_hinting_block_order(page);
 
 		if (pfn < end_pfn && pfn + (1UL << order) > start_pfn)
 			return true;
@@ -789,7 +845,7 @@ static unsigned long sum_up_small_hinted(struct page_hinting_zone *pz)
 	unsigned int order;
 	int migratetype;
 
-	for (order = 0; order < pz->small_order; order++) {
+	for (order = 0; order < pz->min_order; order++) {
 		pages += pz->zone->free_area[order].nr_free << order;
 		for (migratetype = 0; migratetype < MIGRATE_TYPES;
 		     migratetype++)
@@ -812,7 +868,6 @@ void page_hinting_set_orders(struct page_hinting_zone *pz,
 
 	/* Pairs with who reads it without the lock. */
 	WRITE_ONCE(pz->min_order, min_order);
-	WRITE_ONCE(pz->small_order, min_order);
 	WRITE_ONCE(pz->reach_order, reach_order);
 	/* While blocks are still being counted, there are no marks. */
 	pz->hinted_small_pages = 0;
@@ -825,28 +880,9 @@ void page_hinting_set_orders(struct page_hinting_zone *pz,
 }
 
 /**
- * page_hinting_set_sweep_order - go by smaller blocks for a while
- * @pz: the zone
- * @order: from its reach order to its small order, which ends the sweep
- */
-void page_hinting_set_sweep_order(struct page_hinting_zone *pz,
-				  unsigned int order)
-{
-	unsigned long flags = page_hinting_lock(pz->zone);
-
-	/* Not if the orders were changed meanwhile: the thread is told. */
-	if (order >= pz->reach_order && order <= pz->small_order) {
-		/* Pairs with who reads it without the lock. */
-		WRITE_ONCE(pz->min_order, order);
-		sum_up(pz);
-	}
-	page_hinting_unlock(pz->zone, flags);
-}
-
-/**
  * page_hinting_try_arm - ask to be woken by the next free
  * @pz: the zone
- * @has_timer: it will look at smaller blocks by itself
+ * @wake_pages: or when this much is unhinted in smaller blocks
  *
  * And when hinted memory is taken, as long as that may turn out to have been
  * hinted too early.
@@ -854,18 +890,58 @@ void page_hinting_set_sweep_order(struct page_hinting_zone *pz,
  * Context: The zone's thread. Takes the zone lock.
  * Return: false if there is something to look at already.
  */
-bool page_hinting_try_arm(struct page_hinting_zone *pz, bool has_timer)
+bool page_hinting_try_arm(struct page_hinting_zone *pz, unsigned long wake_pages)
 {
 	unsigned long flags = page_hinting_lock(pz->zone);
 
-	pz->wants_taken = pz->policy.ledger_len || pz->policy.ladder.rung;
-	pz->wake_reach_pages = has_timer ? ULONG_MAX :
-			       pz->reach_pages + PAGE_HINTING_SIGNIFICANT_PAGES;
-	pz->armed = !pz->unhinted_pages && !(pz->taken && pz->wants_taken);
+	pz->wants_taken = pz->policy.ledger_len || pz->policy.ladder.on_trial;
+	pz->wake_pages = wake_pages;
+	pz->armed = !pz->unhinted_pages && pz->reach_pages < wake_pages &&
+		    !(pz->taken && pz->wants_taken);
 	if (pz->armed)
 		pz->low_pages = 0;
 	page_hinting_unlock(pz->zone, flags);
 	return pz->armed;
+}
+
+/* Unhinted memory in blocks of @order and above, below the minimum order. */
+static unsigned long sum_up_small(struct page_hinting_zone *pz,
+				  unsigned int order)
+{
+	unsigned long pages = 0;
+	int migratetype;
+
+	for (; order < pz->min_order; order++)
+		for (migratetype = 0; migratetype < MIGRATE_TYPES;
+		     migratetype++)
+			if (type_is_eligible(migratetype))
+				pages += pz->nr_unhinted[order][migratetype] <<
+					 order;
+	return pages;
+}
+
+/* Hinted memory that was used since the last sample, whatever else joined. */
+static void sample_taken(struct page_hinting_zone *pz,
+			 struct page_hinting_sample *sample)
+{
+	unsigned long hinted_pages = pz->last_hinted_pages + pz->marked_pages;
+	long small_pages = pz->last_small_pages + pz->marked_small_pages -
+			   (long)pz->hinted_small_pages;
+	unsigned long taken_pages;
+
+	taken_pages = hinted_pages - min(hinted_pages, pz->hinted_pages);
+	sample->taken_small_pages = clamp(small_pages, 0L, (long)taken_pages);
+	sample->taken_pages = taken_pages - sample->taken_small_pages;
+	sample->taken_ms = sample->now_ms;
+	if (pz->taken)
+		sample->taken_ms -= jiffies_to_msecs(jiffies - pz->taken_at);
+
+	pz->last_hinted_pages = pz->hinted_pages;
+	pz->last_small_pages = pz->hinted_small_pages;
+	pz->hinted_high_pages = pz->hinted_pages;
+	pz->marked_pages = 0;
+	pz->marked_small_pages = 0;
+	pz->taken = false;
 }
 
 /**
@@ -879,32 +955,18 @@ void page_hinting_take_sample(struct page_hinting_zone *pz,
 			      struct page_hinting_sample *sample)
 {
 	unsigned long flags = page_hinting_lock(pz->zone);
-	unsigned long hinted_pages = pz->last_hinted_pages + pz->marked_pages;
-	unsigned long small_pages = pz->last_small_pages + pz->marked_small_pages;
 
 	sample->now_ms = ktime_to_ms(ktime_get());
 	sample->low_pages = pz->low_pages;
 	sample->unhinted_pages = pz->unhinted_pages;
-	sample->reach_low_pages = pz->reach_low_pages;
-	sample->reach_pages = pz->reach_pages;
-	sample->taken_pages = hinted_pages - min(hinted_pages, pz->hinted_pages);
-	sample->taken_small_pages = small_pages - min(small_pages,
-						      pz->hinted_small_pages);
-	sample->taken_small_pages = min(sample->taken_small_pages,
-					sample->taken_pages);
-	sample->taken_pages -= sample->taken_small_pages;
-	sample->taken_ms = sample->now_ms;
-	if (pz->taken)
-		sample->taken_ms -= jiffies_to_msecs(jiffies - pz->taken_at);
+	sample->small_pages = pz->reach_pages - pz->unhinted_pages;
+	sample->sweep_pages = sum_up_small(pz, pz->policy.ladder.order);
+	sample->free_pages = zone_free(pz);
+	sample->free_low_pages = pz->free_low_pages;
+	sample_taken(pz, sample);
 
 	pz->low_pages = pz->unhinted_pages;
-	pz->reach_low_pages = pz->reach_pages;
-	pz->last_hinted_pages = pz->hinted_pages;
-	pz->last_small_pages = pz->hinted_small_pages;
-	pz->hinted_high_pages = pz->hinted_pages;
-	pz->marked_pages = 0;
-	pz->marked_small_pages = 0;
-	pz->taken = false;
+	pz->free_low_pages = sample->free_pages;
 	/* What is freed from here on is seen, or asked for anew. */
 	pz->armed = false;
 	page_hinting_unlock(pz->zone, flags);

@@ -23,6 +23,9 @@
 #include "../internal.h"
 #include "internal.h"
 
+#define CREATE_TRACE_POINTS
+#include <trace/events/page_hinting.h>
+
 /* A range is waited for, and so are blocks in flight on OOM, up to this. */
 #define WAIT_HOME_MS	250
 
@@ -279,8 +282,10 @@ void page_hinting_submit(struct page_hinting_device *dev,
 	for (i = 0; i < batch->nr; i++) {
 		struct page *page = batch->pages[i];
 		struct page_hinting_zone *pz = page_zone(page)->hinting;
+		unsigned int order = page_hinting_block_order(page);
 
-		if (!dev->ops->submit(dev, page, page_private(page)))
+		trace_page_hinting_submit(page, order);
+		if (!dev->ops->submit(dev, page, order))
 			continue;
 		page_hinting_brought_home(pz,
 					  page_hinting_not_acknowledged(page),

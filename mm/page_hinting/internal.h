@@ -34,7 +34,7 @@
 /* Blocks handled between two looks at whether to stop, and per kick. */
 #define PAGE_HINTING_BATCH_BLOCKS	16
 /* Memory per kick: on some hosts the work is done inside it. */
-#define PAGE_HINTING_BATCH_BYTES	(16UL << 20)
+#define PAGE_HINTING_BATCH_BYTES	(32UL << 20)
 /* A zone has at most this share of its memory in flight. */
 #define PAGE_HINTING_ZONE_SHARE		16
 /* No block that joins a list is hinted. */
@@ -70,9 +70,13 @@ enum page_hinting_state {
 	PAGE_HINTING_SHUTDOWN,
 };
 
-/* Why a zone's thread was woken: bits of &page_hinting_zone.events. */
+/*
+ * Why a zone's thread was woken: bits of &page_hinting_zone.events, which
+ * include/trace/events/page_hinting.h has names for.
+ */
 enum page_hinting_event {
-	PAGE_HINTING_EV_FREED,		/* unhinted memory, or hinted was taken */
+	PAGE_HINTING_EV_FREED,		/* there is unhinted memory */
+	PAGE_HINTING_EV_TAKEN,		/* hinted memory was taken */
 	PAGE_HINTING_EV_HARVEST,	/* the host has acknowledged blocks */
 	PAGE_HINTING_EV_WINDOW,		/* a part of the window is free again */
 	PAGE_HINTING_EV_CHANGED,	/* state or knobs are others */
@@ -87,21 +91,24 @@ enum page_hinting_event {
  * @wait: where it sleeps
  * @events: why it is to wake up
  * @wake_work: wakes it from under the zone lock
+ * @wake_event: because of this; lockless, too
  * @nr_unhinted: unhinted blocks per free list; 0 below the lowest order
  *	counted. Under zone->lock, as all up to @retry.
  * @unhinted_pages: free, eligible and not hinted, at or above the minimum
  *	order
  * @low_pages: the least of @unhinted_pages since the last sample
  * @reach_pages: as @unhinted_pages, at or above @reach_order
- * @reach_low_pages: the least of @reach_pages since the last sample
+ * @free_low_pages: the least since the last sample of all that is free, hinted
+ *	or not
  * @hinted_pages: free and marked
- * @hinted_small_pages: that part of it below page_hinting_min_order
+ * @hinted_small_pages: that part of it below @min_order
  * @marked_pages: joined @hinted_pages since the last sample, when the host
  *	had acknowledged them
  * @marked_small_pages: the same of @hinted_small_pages; less than 0 when they
  *	merged to larger blocks
  * @last_hinted_pages: @hinted_pages at the last sample
- * @last_small_pages: @hinted_small_pages at the last sample
+ * @last_small_pages: @hinted_small_pages at the last sample; both less what
+ *	lost its mark since and was not needed
  * @hinted_high_pages: the most of @hinted_pages since the last sample
  * @taken: hinted memory worth mentioning was taken since the last sample
  * @taken_at: jiffies; when
@@ -111,11 +118,11 @@ enum page_hinting_event {
  *	they are parts of one that is; PAGE_HINTING_KEEP_NONE but for a moment
  * @counted_pfn: blocks below it are counted; 0 is none and hooks off,
  *	ULONG_MAX is all of them
- * @min_order: the minimum order that @unhinted_pages goes by; lockless, too
- * @small_order: smaller blocks than these are what only a sweep hints
+ * @min_order: smaller blocks than these are what only a sweep hints; lockless,
+ *	too
  * @reach_order: smaller ones than these are never hinted
  * @armed: the thread has nothing to hint and wants to hear of a free
- * @wake_reach_pages: or of so much in reach; ULONG_MAX if it has a timer
+ * @wake_pages: or of so much in reach
  * @wants_taken: and of hinted memory that is taken
  * @in_flight: blocks that the host has
  * @retry: acknowledged blocks that somebody holds a reference to
@@ -139,18 +146,19 @@ struct page_hinting_zone {
 	wait_queue_head_t wait;
 	unsigned long events;
 	struct irq_work wake_work;
+	enum page_hinting_event wake_event;
 
 	unsigned long nr_unhinted[NR_PAGE_ORDERS][MIGRATE_TYPES];
 	unsigned long unhinted_pages;
 	unsigned long low_pages;
 	unsigned long reach_pages;
-	unsigned long reach_low_pages;
+	unsigned long free_low_pages;
 	unsigned long hinted_pages;
 	unsigned long hinted_small_pages;
 	unsigned long marked_pages;
 	long marked_small_pages;
 	unsigned long last_hinted_pages;
-	unsigned long last_small_pages;
+	long last_small_pages;
 	unsigned long hinted_high_pages;
 	bool taken;
 	unsigned long taken_at;
@@ -159,10 +167,9 @@ struct page_hinting_zone {
 	unsigned int keep_order;
 	unsigned long counted_pfn;
 	unsigned int min_order;
-	unsigned int small_order;
 	unsigned int reach_order;
 	bool armed;
-	unsigned long wake_reach_pages;
+	unsigned long wake_pages;
 	bool wants_taken;
 	struct list_head in_flight;
 	struct list_head retry;
@@ -201,7 +208,7 @@ extern unsigned int page_hinting_settle_ms;
 extern unsigned int page_hinting_settle_max_ms;
 
 /* block.c: what happens to a block, under the lock of its zone */
-unsigned int page_hinting_pull(struct page_hinting_zone *pz,
+unsigned int page_hinting_pull(struct page_hinting_zone *pz, unsigned int order,
 			       unsigned long limit_pages, unsigned int limit_nr,
 			       struct page_hinting_batch *batch);
 struct page_hinting_zone *
@@ -217,9 +224,8 @@ void page_hinting_count_stop(struct page_hinting_zone *pz);
 bool page_hinting_count_chunk(struct page_hinting_zone *pz);
 void page_hinting_set_orders(struct page_hinting_zone *pz,
 			     unsigned int min_order, unsigned int reach_order);
-void page_hinting_set_sweep_order(struct page_hinting_zone *pz,
-				  unsigned int order);
-bool page_hinting_try_arm(struct page_hinting_zone *pz, bool has_timer);
+bool page_hinting_try_arm(struct page_hinting_zone *pz,
+			  unsigned long wake_pages);
 void page_hinting_take_sample(struct page_hinting_zone *pz,
 			      struct page_hinting_sample *sample);
 
@@ -228,6 +234,7 @@ void page_hinting_window_set(unsigned long bytes);
 unsigned long page_hinting_window_bytes(void);
 unsigned long page_hinting_window_in_use(void);
 unsigned long page_hinting_window_reserve(struct page_hinting_zone *pz,
+					  unsigned int order,
 					  unsigned int capacity,
 					  unsigned long want_pages,
 					  unsigned int *nr_blocks);
@@ -266,6 +273,14 @@ unsigned int page_hinting_reach_order(void);
 int page_hinting_sysfs_init(void);
 int page_hinting_sysfs_add(struct page_hinting_zone *pz);
 void page_hinting_sysfs_remove(struct page_hinting_zone *pz);
+
+/* page_private() of a block in flight: its order, and what block.c adds. */
+#define PAGE_HINTING_BLOCK_ORDER	0xffUL
+
+static inline unsigned int page_hinting_block_order(const struct page *page)
+{
+	return page_private(page) & PAGE_HINTING_BLOCK_ORDER;
+}
 
 /* The zone lock, as hinting takes it: with its longest hold on record. */
 #ifdef CONFIG_PAGE_HINTING_DEBUG

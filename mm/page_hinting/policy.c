@@ -34,11 +34,12 @@
  * idleness, by a ladder of sweeps: when the zone was calm for some settle times,
  * meaning that next to nothing came or went, blocks of 128 KB and more are
  * hinted, after four times as long those of 16 KB, and after three times as
- * long again single pages. A sweep takes all that there is, as all of it has been unused
- * for so long, and afterwards the zone goes by the usual order again. Demand
- * breaks a sweep off and begins the waiting anew; when it is for what was swept
- * too early, by the measure of the settle time, the waiting is twice as long
- * from then on, until a sweep was not too early.
+ * long again single pages. A sweep takes all such blocks, as next to none of
+ * them came within that time, slice by slice, with a look before each. Larger
+ * blocks go on by the settle time meanwhile. Demand breaks a sweep off and
+ * begins the waiting anew; when it is for what was swept too early, by the
+ * measure of the settle time, the waiting is twice as long from then on, and
+ * half of that after each sweep that was not too early.
  */
 #include <linux/array_size.h>
 #include <linux/limits.h>
@@ -214,15 +215,6 @@ static unsigned int next_look(const struct page_hinting_policy *policy)
 	return max(look_in_ms, 1U);
 }
 
-/* A new order: what was known of unhinted memory was of other blocks. */
-static void set_order(struct page_hinting_policy *policy, unsigned int order)
-{
-	policy->ladder.order = order;
-	policy->level_pages = 0;
-	minmax_reset(&policy->low, policy->now_ms, 0);
-	minmax_reset(&policy->recent_low, policy->now_ms, 0);
-}
-
 static unsigned int rung_order(const struct page_hinting_ladder *ladder,
 			       unsigned int rung)
 {
@@ -245,55 +237,52 @@ static u64 rung_wait_ms(const struct page_hinting_policy *policy)
 	       ladder->caution;
 }
 
-/* The zone is not calm: begin anew, later if the last sweep was too early. */
+/* Was the last sweep too early? That is told once, and by its own blocks. */
+static void judge(struct page_hinting_policy *policy,
+		  const struct page_hinting_sample *sample)
+{
+	struct page_hinting_ladder *ladder = &policy->ladder;
+
+	ladder->taken_pages += sample->taken_small_pages;
+	if (!ladder->on_trial)
+		return;
+	if (!is_early(policy, policy->now_ms - ladder->swept_ms)) {
+		ladder->on_trial = false;
+		ladder->caution -= min(ladder->caution, 1U);
+	} else if (ladder->taken_pages >= PAGE_HINTING_SIGNIFICANT_PAGES) {
+		ladder->on_trial = false;
+		ladder->caution = min(ladder->caution + 1, CAUTION_MAX);
+	}
+}
+
+/* The zone is not calm: begin anew. */
 static void climb_up(struct page_hinting_policy *policy)
 {
 	struct page_hinting_ladder *ladder = &policy->ladder;
 
-	if (ladder->taken_pages >= PAGE_HINTING_SIGNIFICANT_PAGES &&
-	    is_early(policy, policy->now_ms - ladder->swept_ms))
-		ladder->caution = min(ladder->caution + 1, CAUTION_MAX);
-	else if (ladder->rung && ladder->caution)
-		ladder->caution--;
+	ladder->order = ladder->usual_order;
 	ladder->rung = 0;
 	ladder->calm_ms = policy->now_ms;
 	ladder->activity_pages = 0;
-	ladder->taken_pages = 0;
-	if (ladder->order != ladder->usual_order)
-		set_order(policy, ladder->usual_order);
 }
 
 /*
- * How much came and went. Dips count only if they are not those of a block
- * that merges or is split.
+ * How much came and went. A dip in between counts only if it cannot be that of
+ * a block which merges or is split.
  */
 static void watch(struct page_hinting_policy *policy,
 		  const struct page_hinting_sample *sample)
 {
 	struct page_hinting_ladder *ladder = &policy->ladder;
-	unsigned long level_pages = ladder->level_pages;
-	unsigned long dip_pages = level_pages -
-				  min(level_pages, sample->reach_low_pages);
+	unsigned long low_pages = min(ladder->level_pages, sample->free_pages);
 
-	ladder->level_pages = sample->reach_pages;
-	ladder->activity_pages += max(level_pages, sample->reach_pages) -
-				  min(level_pages, sample->reach_pages) +
-				  sample->taken_pages +
-				  sample->taken_small_pages;
-	if (dip_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
-		ladder->activity_pages += dip_pages;
-	ladder->taken_pages += sample->taken_small_pages;
+	if (low_pages >= sample->free_low_pages + PAGE_HINTING_DIP_PAGES)
+		low_pages = sample->free_low_pages;
+	ladder->activity_pages += ladder->level_pages - low_pages +
+				  sample->free_pages - low_pages;
+	ladder->level_pages = sample->free_pages;
 	if (ladder->activity_pages >= PAGE_HINTING_CALM_PAGES)
 		climb_up(policy);
-}
-
-static void end_sweep(struct page_hinting_policy *policy)
-{
-	struct page_hinting_ladder *ladder = &policy->ladder;
-
-	ladder->rung++;
-	ladder->activity_pages = 0;
-	set_order(policy, ladder->usual_order);
 }
 
 /* Is there less left than is worth it, or may it not be hinted? */
@@ -302,9 +291,40 @@ static bool sweep_is_over(const struct page_hinting_policy *policy,
 {
 	const struct page_hinting_ladder *ladder = &policy->ladder;
 
-	return sample->unhinted_pages < PAGE_HINTING_REST_PAGES ||
+	return sample->sweep_pages < PAGE_HINTING_REST_PAGES ||
 	       policy->now_ms - ladder->swept_ms >
 	       rung_wait_ms(policy) + policy->max_settle_ms;
+}
+
+/* Go on with a sweep. Returns false if there is none, or no more of it. */
+static bool sweep(struct page_hinting_policy *policy,
+		  const struct page_hinting_sample *sample,
+		  struct page_hinting_advice *advice)
+{
+	struct page_hinting_ladder *ladder = &policy->ladder;
+
+	if (ladder->order == ladder->usual_order)
+		return false;
+	if (!sweep_is_over(policy, sample)) {
+		advice->sweep_pages = min(sample->sweep_pages,
+					  PAGE_HINTING_SLICE_PAGES);
+		advice->sweep_in_ms = next_look(policy);
+		return true;
+	}
+	ladder->order = ladder->usual_order;
+	ladder->rung++;
+	ladder->activity_pages = 0;
+	return false;
+}
+
+/* Is there a further rung? Those that would not go lower are left out. */
+static bool find_rung(struct page_hinting_ladder *ladder)
+{
+	while (ladder->rung < ARRAY_SIZE(rungs) &&
+	       rung_order(ladder, ladder->rung + 1) ==
+	       rung_order(ladder, ladder->rung))
+		ladder->rung++;
+	return ladder->rung < ARRAY_SIZE(rungs);
 }
 
 /* The next sweep: when, or how much of it now. */
@@ -315,17 +335,15 @@ static void climb_down(struct page_hinting_policy *policy,
 	struct page_hinting_ladder *ladder = &policy->ladder;
 	u64 wait_ms, calm_ms;
 
-	if (ladder->order != ladder->usual_order) {
-		advice->hint_pages = sample->unhinted_pages;
-		advice->sweep_in_ms = next_look(policy);
-		if (!sweep_is_over(policy, sample))
-			return;
-		end_sweep(policy);
-		advice->sweep_in_ms = 0;
-	}
-	if (sample->reach_pages < PAGE_HINTING_SIGNIFICANT_PAGES ||
-	    ladder->rung == ARRAY_SIZE(rungs) ||
-	    rung_order(ladder, ladder->rung) == ladder->lowest_order)
+	advice->wake_pages = ULONG_MAX;
+	if (ladder->usual_order == ladder->lowest_order ||
+	    sweep(policy, sample, advice))
+		return;
+	if (ladder->rung || sample->small_pages < PAGE_HINTING_SIGNIFICANT_PAGES)
+		advice->wake_pages = sample->small_pages +
+				     PAGE_HINTING_SIGNIFICANT_PAGES;
+	if (sample->small_pages < PAGE_HINTING_SIGNIFICANT_PAGES ||
+	    !find_rung(ladder))
 		return;
 	wait_ms = rung_wait_ms(policy);
 	calm_ms = policy->now_ms - ladder->calm_ms;
@@ -333,8 +351,10 @@ static void climb_down(struct page_hinting_policy *policy,
 		advice->sweep_in_ms = min_t(u64, wait_ms - calm_ms, INT_MAX);
 		return;
 	}
+	ladder->order = rung_order(ladder, ladder->rung + 1);
 	ladder->swept_ms = policy->now_ms;
-	set_order(policy, rung_order(ladder, ladder->rung + 1));
+	ladder->taken_pages = 0;
+	ladder->on_trial = true;
 	advice->sweep_in_ms = 1;
 }
 
@@ -402,10 +422,11 @@ page_hinting_policy_step(struct page_hinting_policy *policy,
 					   sample->now_ms, sample->low_pages),
 				sample->unhinted_pages);
 	decay(policy);
+	judge(policy, sample);
 	watch(policy, sample);
 	climb_down(policy, sample, &advice);
 	advice.look_in_ms = next_look(policy);
-	advice.order = policy->ladder.order;
+	advice.sweep_order = policy->ladder.order;
 	return advice;
 }
 
@@ -420,13 +441,13 @@ static void forget_pages(struct minmax *lows, unsigned long pages)
 /**
  * page_hinting_policy_pulled - unhinted memory went, and nobody needed it
  * @policy: the policy
- * @pages: how much hinting itself took since the last call
+ * @pages: how much hinting itself took since the last call, in blocks of the
+ *	usual order and above
  */
 void page_hinting_policy_pulled(struct page_hinting_policy *policy,
 				unsigned long pages)
 {
 	u64 unused_ms = policy->now_ms - policy->settle_ms;
-	struct page_hinting_ladder *ladder = &policy->ladder;
 	struct page_hinting_entry *ledger = policy->ledger;
 	struct page_hinting_entry *newest;
 
@@ -435,10 +456,6 @@ void page_hinting_policy_pulled(struct page_hinting_policy *policy,
 	forget_pages(&policy->low, pages);
 	forget_pages(&policy->recent_low, pages);
 	policy->level_pages -= min(policy->level_pages, pages);
-	ladder->level_pages -= min(ladder->level_pages, pages);
-	/* It is no use of the ledger to the ladder, nor the other way round. */
-	if (ladder->order != ladder->usual_order)
-		return;
 	if (policy->fresh) {
 		policy->fresh = policy->level_pages >=
 				PAGE_HINTING_SIGNIFICANT_PAGES;

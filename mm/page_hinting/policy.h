@@ -24,6 +24,11 @@
 #define PAGE_HINTING_CALM_PAGES		(SZ_16M >> PAGE_SHIFT)
 /* In pages: with less than this left to do, a sweep is over. */
 #define PAGE_HINTING_REST_PAGES		(SZ_1M >> PAGE_SHIFT)
+/* In pages: so much of a sweep is hinted between two looks. */
+#define PAGE_HINTING_SLICE_PAGES	((unsigned long)SZ_16M >> PAGE_SHIFT)
+/* In pages: a dip that is more than that of a block that is split or merges. */
+#define PAGE_HINTING_DIP_PAGES		\
+	max_t(unsigned long, SZ_8M >> PAGE_SHIFT, 2UL * MAX_ORDER_NR_PAGES)
 
 /**
  * struct page_hinting_entry - memory that was hinted at one time
@@ -41,14 +46,15 @@ struct page_hinting_entry {
  * struct page_hinting_ladder - smaller blocks, after longer idleness
  * @usual_order: blocks of this order and above are hinted always
  * @lowest_order: and down to this one while nothing happens
- * @order: what is hinted now; less than @usual_order only during a sweep
+ * @order: of the sweep that goes on; @usual_order if there is none
  * @rung: so many sweeps, each one lower, were done since the zone is calm
  * @caution: each doubles the waiting for a sweep
  * @calm_ms: since when the zone is calm
  * @swept_ms: when the last sweep began
  * @activity_pages: came and went since @calm_ms or the end of the last sweep
- * @level_pages: unhinted memory in reach of the ladder after the last sample
- * @taken_pages: of what sweeps have hinted, so much was taken since @calm_ms
+ * @level_pages: free memory at the last sample
+ * @taken_pages: since @swept_ms so much was taken that a sweep had hinted
+ * @on_trial: whether the last sweep was too early is not known yet
  */
 struct page_hinting_ladder {
 	unsigned int usual_order;
@@ -61,6 +67,7 @@ struct page_hinting_ladder {
 	unsigned long activity_pages;
 	unsigned long level_pages;
 	unsigned long taken_pages;
+	bool on_trial;
 };
 
 /**
@@ -105,9 +112,12 @@ struct page_hinting_policy {
  * struct page_hinting_sample - what a zone looked like
  * @now_ms: the time, from a clock that does not go back
  * @low_pages: the least unhinted memory since the sample before
- * @unhinted_pages: unhinted memory at @now_ms
- * @reach_low_pages: as @low_pages, of all memory in reach of the ladder
- * @reach_pages: as @unhinted_pages, of all memory in reach of the ladder
+ * @unhinted_pages: unhinted memory at @now_ms, at or above the usual order
+ * @small_pages: the same below it, in reach of the ladder
+ * @sweep_pages: that part of it that the sweep which goes on can hint; 0 if
+ *	none does
+ * @free_pages: all free memory in reach of the ladder, hinted or not
+ * @free_low_pages: its least since the sample before
  * @taken_pages: hinted memory that was allocated since the sample before
  * @taken_small_pages: the same in blocks that only a sweep hints; these are
  *	not in @taken_pages
@@ -117,8 +127,10 @@ struct page_hinting_sample {
 	u64 now_ms;
 	unsigned long low_pages;
 	unsigned long unhinted_pages;
-	unsigned long reach_low_pages;
-	unsigned long reach_pages;
+	unsigned long small_pages;
+	unsigned long sweep_pages;
+	unsigned long free_pages;
+	unsigned long free_low_pages;
 	unsigned long taken_pages;
 	unsigned long taken_small_pages;
 	u64 taken_ms;
@@ -126,19 +138,23 @@ struct page_hinting_sample {
 
 /**
  * struct page_hinting_advice - what to do
- * @hint_pages: hint this much now
+ * @hint_pages: hint this much now, at or above the usual order
  * @look_in_ms: take the next sample after this time, if there is anything
  *	unhinted left
- * @order: go by blocks of this order and above from now on
- * @sweep_in_ms: take a sample after this time even if there is not; 0 if
- *	there is no need to
+ * @sweep_pages: hint this much now in smaller blocks
+ * @sweep_order: of this order and above; the usual order if no sweep goes on
+ * @sweep_in_ms: take a sample after this time even if there is nothing
+ *	unhinted left; 0 if there is no need to
+ * @wake_pages: take a sample when this much is unhinted in smaller blocks
  * @refaulted_pages: so much of what was taken had been hinted too early
  */
 struct page_hinting_advice {
 	unsigned long hint_pages;
 	unsigned int look_in_ms;
-	unsigned int order;
+	unsigned long sweep_pages;
+	unsigned int sweep_order;
 	unsigned int sweep_in_ms;
+	unsigned long wake_pages;
 	unsigned long refaulted_pages;
 };
 

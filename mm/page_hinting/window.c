@@ -87,11 +87,10 @@ static void update_competing(struct page_hinting_zone *pz)
  * A zone has at most its part of the window, for as many zones as there are
  * who want one, and a small share of its own memory in flight, yet one block.
  */
-static unsigned long zone_room(struct page_hinting_zone *pz,
+static unsigned long zone_room(struct page_hinting_zone *pz, unsigned int order,
 			       unsigned int capacity, unsigned long limit_pages)
 {
 	unsigned int others = page_hinting_window.nr_competing - pz->competes;
-	unsigned int order = READ_ONCE(pz->min_order);
 	unsigned long share_pages;
 
 	/* Small blocks use up the ring before they use up the window. */
@@ -107,6 +106,7 @@ static unsigned long zone_room(struct page_hinting_zone *pz,
 /**
  * page_hinting_window_reserve - reserve a part of the window
  * @pz: the zone that wants it
+ * @order: of the smallest block that it may be for
  * @capacity: entries of the provider's ring
  * @want_pages: how much it wants
  * @nr_blocks: how many blocks it wants; is set to how many it may have
@@ -116,11 +116,12 @@ static unsigned long zone_room(struct page_hinting_zone *pz,
  * Return: how many pages it may have; 0, or enough for one block.
  */
 unsigned long page_hinting_window_reserve(struct page_hinting_zone *pz,
+					  unsigned int order,
 					  unsigned int capacity,
 					  unsigned long want_pages,
 					  unsigned int *nr_blocks)
 {
-	unsigned long block_pages = 1UL << READ_ONCE(pz->min_order);
+	unsigned long block_pages = 1UL << order;
 	struct window *window = &page_hinting_window;
 	unsigned long limit, pages, blocks;
 
@@ -128,7 +129,7 @@ unsigned long page_hinting_window_reserve(struct page_hinting_zone *pz,
 	/* One block has to fit, however large it is. */
 	limit = max(window->limit_pages, block_pages);
 	pages = limit - min(limit, window->used_pages);
-	pages = min3(pages, want_pages, zone_room(pz, capacity, limit));
+	pages = min3(pages, want_pages, zone_room(pz, order, capacity, limit));
 	blocks = capacity - min(capacity, window->used_blocks);
 	blocks = min3(blocks, (unsigned long)*nr_blocks, pages / block_pages);
 	if (!blocks)

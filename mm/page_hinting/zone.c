@@ -24,6 +24,7 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
+#include <trace/events/page_hinting.h>
 
 #include "../internal.h"
 #include "internal.h"
@@ -72,13 +73,14 @@ static void wake_from_irq_work(struct irq_work *work)
 	struct page_hinting_zone *pz;
 
 	pz = container_of(work, struct page_hinting_zone, wake_work);
-	page_hinting_wake(pz, PAGE_HINTING_EV_FREED);
+	/* Pairs with wake_armed(). */
+	page_hinting_wake(pz, READ_ONCE(pz->wake_event));
 }
 
 /* Pull and submit one batch. Returns how much was pulled. */
 static unsigned long hint_batch(struct page_hinting_device *dev,
 				struct page_hinting_zone *pz,
-				unsigned long want_pages)
+				unsigned int order, unsigned long want_pages)
 {
 	unsigned int nr_blocks = PAGE_HINTING_BATCH_BLOCKS;
 	struct page_hinting_batch batch;
@@ -87,14 +89,13 @@ static unsigned long hint_batch(struct page_hinting_device *dev,
 	/* At least one block, whatever the size of a batch. */
 	want_pages = min(want_pages,
 			 max(PAGE_HINTING_BATCH_BYTES >> PAGE_SHIFT,
-			     1UL << pz->min_order));
-	reserved = page_hinting_window_reserve(pz, dev->capacity, want_pages,
-					       &nr_blocks);
+			     1UL << order));
+	reserved = page_hinting_window_reserve(pz, order, dev->capacity,
+					       want_pages, &nr_blocks);
 	if (!reserved)
 		return 0;
 
-	pulled = page_hinting_pull(pz, reserved, nr_blocks, &batch);
-	page_hinting_policy_pulled(&pz->policy, pulled);
+	pulled = page_hinting_pull(pz, order, reserved, nr_blocks, &batch);
 	page_hinting_window_release(pz, reserved - pulled,
 				    nr_blocks - batch.nr);
 	if (batch.nr)
@@ -103,24 +104,46 @@ static unsigned long hint_batch(struct page_hinting_device *dev,
 }
 
 /*
- * Hint up to @pages; less if the window or the zone does not allow more.
- * Returns whether there was anything.
+ * Hint up to @pages of @order and above, or, below the zone's minimum order,
+ * up to that; less if the window or the zone does not allow more. Returns how
+ * much that was.
  */
-static bool hint(struct page_hinting_device *dev, struct page_hinting_zone *pz,
-		 unsigned long pages)
+static unsigned long hint(struct page_hinting_device *dev,
+			  struct page_hinting_zone *pz, unsigned int order,
+			  unsigned long pages)
 {
-	bool any = false;
+	unsigned long left_pages = pages;
 
-	while (pages >> pz->min_order && page_hinting_may_pull(pz)) {
-		unsigned long pulled = hint_batch(dev, pz, pages);
+	while (left_pages >> order && page_hinting_may_pull(pz)) {
+		unsigned long pulled = hint_batch(dev, pz, order, left_pages);
 
-		any |= !!pulled;
 		if (!page_hinting_harvest(dev) && !pulled)
 			break;
-		pages -= min(pages, pulled);
+		left_pages -= min(left_pages, pulled);
 		cond_resched();
 	}
-	return any;
+	return pages - left_pages;
+}
+
+/*
+ * Hint what the policy says is idle. Returns false if there was such memory
+ * and none of it could be hinted.
+ */
+static bool hint_idle(struct page_hinting_device *dev,
+		      struct page_hinting_zone *pz,
+		      struct page_hinting_advice *advice)
+{
+	/* Pairs with page_hinting_set_orders(). */
+	unsigned int min_order = READ_ONCE(pz->min_order);
+	unsigned long pages;
+
+	pages = hint(dev, pz, min_order, advice->hint_pages);
+	page_hinting_policy_pulled(&pz->policy, pages);
+	/* The orders may have changed meanwhile: the thread is told. */
+	if (advice->sweep_order < min_order &&
+	    hint(dev, pz, advice->sweep_order, advice->sweep_pages))
+		advice->sweep_in_ms = 1;
+	return pages || !advice->hint_pages;
 }
 
 static void forget_samples(struct page_hinting_zone *pz)
@@ -133,9 +156,8 @@ static void forget_samples(struct page_hinting_zone *pz)
 				 READ_ONCE(page_hinting_settle_max_ms),
 				 sample.now_ms);
 	/* Pairs with page_hinting_set_orders(), after which it is told again. */
-	page_hinting_policy_set_orders(&pz->policy, READ_ONCE(pz->small_order),
+	page_hinting_policy_set_orders(&pz->policy, READ_ONCE(pz->min_order),
 				       READ_ONCE(pz->reach_order));
-	page_hinting_set_sweep_order(pz, READ_ONCE(pz->small_order));
 }
 
 /*
@@ -165,7 +187,7 @@ static bool go_idle(struct page_hinting_zone *pz,
 	}
 	if (advice->sweep_in_ms)
 		*timeout = min(*timeout, msecs_to_jiffies(advice->sweep_in_ms) + 1);
-	return page_hinting_try_arm(pz, advice->sweep_in_ms);
+	return page_hinting_try_arm(pz, advice->wake_pages);
 }
 
 /* Look at the zone, and hint what is idle. Returns the time to sleep. */
@@ -174,6 +196,7 @@ static unsigned long look_and_hint(struct page_hinting_device *dev,
 {
 	struct page_hinting_advice advice;
 	struct page_hinting_sample sample;
+	unsigned int look_in_ms;
 	unsigned long timeout;
 
 	/* Pairs with page_hinting_count_start(), which may come any time. */
@@ -187,23 +210,27 @@ static unsigned long look_and_hint(struct page_hinting_device *dev,
 
 	page_hinting_take_sample(pz, &sample);
 	advice = page_hinting_policy_step(&pz->policy, &sample);
+	trace_page_hinting_decide(pz->zone, &sample, &advice,
+				  pz->policy.settle_ms);
+	if (advice.refaulted_pages)
+		trace_page_hinting_refault(pz->zone, advice.refaulted_pages,
+					   pz->policy.settle_ms);
 	/* Pairs with who shows them. */
 	WRITE_ONCE(pz->settle_ms, pz->policy.settle_ms);
 	WRITE_ONCE(pz->refaulted_pages,
 		   pz->refaulted_pages + advice.refaulted_pages);
 	/* Idle memory that must stay, for pressure: look ever less often. */
-	if (advice.hint_pages && !hint(dev, pz, advice.hint_pages))
+	if (!hint_idle(dev, pz, &advice))
 		pz->look_in_ms = clamp(2 * pz->look_in_ms, advice.look_in_ms,
 				       PAGE_HINTING_LOOK_MAX_MS);
 	else
 		pz->look_in_ms = 0;
-	if (advice.order != pz->min_order)
-		page_hinting_set_sweep_order(pz, advice.order);
 	if (page_hinting_host_is_gone())
 		return MAX_SCHEDULE_TIMEOUT;
 	if (go_idle(pz, &sample, &advice, &timeout))
 		return timeout;
-	return msecs_to_jiffies(max(advice.look_in_ms, pz->look_in_ms)) + 1;
+	look_in_ms = max(advice.look_in_ms, pz->look_in_ms);
+	return min(timeout, msecs_to_jiffies(look_in_ms) + 1);
 }
 
 static void retry_references(struct page_hinting_zone *pz)
@@ -222,6 +249,8 @@ static unsigned long work(struct page_hinting_zone *pz)
 	struct page_hinting_device *dev;
 	int idx;
 
+	trace_page_hinting_wake(pz->zone, events);
+	/* Who takes memory frees none into the per-CPU lists yet. */
 	if (test_bit(PAGE_HINTING_EV_FREED, &events)) {
 		pz->pcp_drained = false;
 		pz->busy_ms = ktime_to_ms(ktime_get());
@@ -313,7 +342,6 @@ static int add_zone(struct zone *zone)
 	pz->zone = zone;
 	pz->keep_order = PAGE_HINTING_KEEP_NONE;
 	pz->min_order = page_hinting_min_order;
-	pz->small_order = page_hinting_min_order;
 	pz->reach_order = page_hinting_reach_order();
 	pz->quiet_until = jiffies;
 	INIT_LIST_HEAD(&pz->in_flight);

@@ -8,7 +8,9 @@
  *                                          KIND: anon, huge or file (tmpfs)
  *   benchload build PROCESSES JOBS         short processes, page cache grows
  *   benchload scatter MIB CYCLES PAUSE_MS  free and touch pieces of any size
- *   benchload holes MIB PIECE_KIB SECONDS  free every second piece, wait
+ *   benchload holes MIB PIECE_KIB SECONDS [COMMAND]
+ *                                          free every second piece, wait (while
+ *                                          COMMAND runs), use them all again
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -234,10 +236,20 @@ static size_t check_piece(char *base, size_t at, size_t piece, int write)
 	return wrong;
 }
 
-static int holes(size_t bytes, size_t piece, long seconds)
+/* Beside this program, which does not wait for it. */
+static void run_beside(const char *command)
+{
+	if (command && !fork()) {
+		execl("/bin/sh", "sh", "-c", command, NULL);
+		fail("/bin/sh");
+	}
+}
+
+static int holes(size_t bytes, size_t piece, long seconds, const char *command)
 {
 	char *p = map_bytes(bytes, -1);
 	size_t at, freed = 0, wrong = 0;
+	long start_us;
 
 	madvise(p, bytes, MADV_NOHUGEPAGE);
 	for (at = 0; at + piece <= bytes; at += piece)
@@ -248,10 +260,15 @@ static int holes(size_t bytes, size_t piece, long seconds)
 	}
 	printf("### freed %zu bytes\n### mark holed\n", freed);
 	fflush(stdout);
+	run_beside(command);
 	sleep_ms(seconds * 1000);
 	printf("### mark kept\n");
 	fflush(stdout);
-	for (at = piece; at + piece <= bytes; at += 2 * piece)
+	start_us = now_us();
+	for (at = 0; at + piece <= bytes; at += 2 * piece)
+		check_piece(p, at, piece, 1);
+	printf("### refilled in %ld us\n", now_us() - start_us);
+	for (at = 0; at + piece <= bytes; at += piece)
 		wrong += check_piece(p, at, piece, 0);
 	printf("### holes: %zu words wrong\n", wrong);
 	return !!wrong;
@@ -273,11 +290,11 @@ int main(int argc, char **argv)
 		return build(n[2], n[3]);
 	if (!strcmp(cmd, "scatter") && argc == 5)
 		return scatter(n[2] * MIB, n[3], n[4]);
-	if (!strcmp(cmd, "holes") && argc == 5)
-		return holes(n[2] * MIB, n[3] * 1024, n[4]);
+	if (!strcmp(cmd, "holes") && (argc == 5 || argc == 6))
+		return holes(n[2] * MIB, n[3] * 1024, n[4], argv[5]);
 	fprintf(stderr, "usage: benchload churn MIB PAUSE_MS CYCLES |\n");
 	fprintf(stderr, "       faults anon|huge|file TASKS MIB ROUNDS |\n");
 	fprintf(stderr, "       build PROCESSES JOBS | scatter MIB CYCLES PAUSE_MS |\n");
-	fprintf(stderr, "       holes MIB PIECE_KIB SECONDS\n");
+	fprintf(stderr, "       holes MIB PIECE_KIB SECONDS [COMMAND]\n");
 	return 2;
 }

@@ -14,7 +14,8 @@ ENV = {'accel': None}
 MIB = 1 << 20
 SLACK = 16 * MIB
 SETTLE = 0.125      # the default of settle_ms, in seconds
-PROGRAMS = ('sysfs', 'threads', 'kpageflags', 'content', 'hotplug', 'contig', 'silent')
+PROGRAMS = ('sysfs', 'threads', 'kpageflags', 'content', 'hotplug', 'contig', 'silent',
+            'trace')
 SYSFS = '/sys/kernel/mm/page_hinting'
 TESTS = []
 

@@ -204,7 +204,7 @@ static void host_exit(struct kunit *test)
 static void expect_counts(struct kunit *test)
 {
 	struct page_hinting_zone *pz = first_zone();
-	unsigned long flags, hinted = 0, wrong = 0;
+	unsigned long flags, hinted = 0, hinted_small = 0, wrong = 0;
 	unsigned int order;
 	struct page *page;
 	int mt;
@@ -217,16 +217,19 @@ static void expect_counts(struct kunit *test)
 			unsigned long unhinted = 0;
 
 			list_for_each_entry(page, list, buddy_list) {
-				if (PageBuddyOffline(page))
-					hinted += 1UL << order;
-				else
+				if (!PageBuddyOffline(page))
 					unhinted++;
+				else if (order < pz->min_order)
+					hinted_small += 1UL << order;
+				else
+					hinted += 1UL << order;
 			}
 			if (unhinted != pz->nr_unhinted[order][mt])
 				wrong++;
 		}
 	}
-	if (hinted != pz->hinted_pages)
+	if (hinted + hinted_small != pz->hinted_pages ||
+	    hinted_small != pz->hinted_small_pages)
 		wrong++;
 	page_hinting_unlock(pz->zone, flags);
 	KUNIT_EXPECT_EQ(test, wrong, 0UL);
@@ -373,6 +376,10 @@ static void wrong_acknowledgments(struct kunit *test)
 	WRITE_ONCE(page_hinting_settle_ms, 60 * 1000);
 	page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
 	mutex_unlock(&page_hinting_mutex);
+	/* It looks like a block in flight of a single page, but is not ours. */
+	__SetPageOffline(other);
+	set_page_private(other, 0);
+	INIT_LIST_HEAD(&other->lru);
 	spin_lock(&host->lock);
 	host_use(host, 0);
 	host->used[host->nr_used++] = page;
@@ -385,7 +392,9 @@ static void wrong_acknowledgments(struct kunit *test)
 	host_use_all(host);
 	KUNIT_EXPECT_TRUE(test, wait_for(!page_hinting_window_in_use()));
 	KUNIT_EXPECT_EQ(test, page_count(other), 1);
+	KUNIT_EXPECT_TRUE(test, PageOffline(other));
 	expect_counts(test);
+	__ClearPageOffline(other);
 	__free_page(other);
 }
 
@@ -631,12 +640,18 @@ static void small_window_splits(struct kunit *test)
 	expect_counts(test);
 }
 
+static unsigned long reserve(struct page_hinting_zone *pz, unsigned long pages)
+{
+	unsigned int nr = RING;
+
+	return page_hinting_window_reserve(pz, TEST_LOW_ORDER, RING, pages, &nr);
+}
+
 /* Who has all of the window does not get more of it before who has none. */
 static void window_is_shared(struct kunit *test)
 {
 	unsigned long block = 1UL << TEST_LOW_ORDER, window = 8 * block;
 	struct page_hinting_zone *large, *small;
-	unsigned int nr = RING;
 
 	large = kunit_kzalloc(test, sizeof(*large), GFP_KERNEL);
 	small = kunit_kzalloc(test, sizeof(*small), GFP_KERNEL);
@@ -644,25 +659,16 @@ static void window_is_shared(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, small);
 	large->zone = first_zone()->zone;
 	small->zone = first_zone()->zone;
-	large->min_order = TEST_LOW_ORDER;
-	small->min_order = TEST_LOW_ORDER;
 	mutex_lock(&page_hinting_mutex);
 	page_hinting_enable(false);
 	mutex_unlock(&page_hinting_mutex);
 	set_knobs(TEST_SETTLE_MS, window << PAGE_SHIFT, TEST_LOW_ORDER);
 
-	KUNIT_EXPECT_EQ(test, page_hinting_window_reserve(large, RING, window,
-							  &nr), window);
-	nr = RING;
-	KUNIT_EXPECT_EQ(test, page_hinting_window_reserve(small, RING, window,
-							  &nr), 0UL);
+	KUNIT_EXPECT_EQ(test, reserve(large, window), window);
+	KUNIT_EXPECT_EQ(test, reserve(small, window), 0UL);
 	page_hinting_window_release(large, 2 * block, 0);
-	nr = RING;
-	KUNIT_EXPECT_EQ(test, page_hinting_window_reserve(large, RING, window,
-							  &nr), 0UL);
-	nr = RING;
-	KUNIT_EXPECT_EQ(test, page_hinting_window_reserve(small, RING, window,
-							  &nr), 2 * block);
+	KUNIT_EXPECT_EQ(test, reserve(large, window), 0UL);
+	KUNIT_EXPECT_EQ(test, reserve(small, window), 2 * block);
 
 	page_hinting_window_release(large, large->reserved_pages, 0);
 	page_hinting_window_release(small, small->reserved_pages, 0);

@@ -32,14 +32,14 @@
  * @taken_ms: when that came to something
  * @busy_ms: when there last was something unhinted
  * @look_in_ms: the thread looks after this time
- * @order: the thread goes by blocks of this order and above
+ * @free_low_pages: the least of all that is free since the last look
+ * @order: of the sweep that goes on
  * @small_order: the order of all small blocks
  * @small_pages: free memory in small blocks, hinted or not
  * @small_unhinted_pages: that part of it
- * @small_low_pages: its least since the last look
  * @small_taken_pages: hinted memory in small blocks allocated since then
  * @small_hinted_pages: hinted ever
- * @wake_reach_pages: unhinted memory of any order that wakes the thread
+ * @wake_pages: unhinted memory in small blocks that wakes the thread
  * @armed: it looks at the next free, and when hinted memory is taken
  * @asleep: it only does that, and has no timer
  * @nr_looks: how often it has looked
@@ -58,14 +58,14 @@ struct model {
 	unsigned long taken_pages;
 	u64 taken_ms;
 	u64 busy_ms;
+	unsigned long free_low_pages;
 	unsigned int order;
 	unsigned int small_order;
 	unsigned long small_pages;
 	unsigned long small_unhinted_pages;
-	unsigned long small_low_pages;
 	unsigned long small_taken_pages;
 	unsigned long small_hinted_pages;
-	unsigned long wake_reach_pages;
+	unsigned long wake_pages;
 	unsigned int look_in_ms;
 	bool armed;
 	bool asleep;
@@ -88,25 +88,31 @@ static inline void model_start(struct model *model, u64 now_ms)
 	page_hinting_policy_set_orders(&model->policy, MODEL_ORDER,
 				       MODEL_LOWEST_ORDER);
 	model->order = MODEL_ORDER;
-	model->wake_reach_pages = ULONG_MAX;
+	model->wake_pages = ULONG_MAX;
 }
 
-/* Small blocks that the thread goes by. */
-static inline unsigned long model_small_seen(const struct model *model)
+/* Small blocks that the sweep which goes on can hint. */
+static inline unsigned long model_sweep_pages(const struct model *model)
 {
-	return model->order <= model->small_order ?
+	return model->order < model->policy.ladder.usual_order &&
+	       model->order <= model->small_order ?
 	       model->small_unhinted_pages : 0;
 }
 
-static inline void model_hint(struct model *model, unsigned long pages)
+static inline void model_note_low(struct model *model)
 {
-	unsigned long large_pages = min(pages, model->unhinted_pages);
+	model->free_low_pages = min(model->free_low_pages,
+				    model->free_pages + model->small_pages);
+}
 
+static inline void model_hint(struct model *model, unsigned long pages,
+			      unsigned long small_pages)
+{
 	page_hinting_policy_pulled(&model->policy, pages);
-	model->unhinted_pages -= large_pages;
-	model->hinted_pages += large_pages;
-	model->small_unhinted_pages -= pages - large_pages;
-	model->small_hinted_pages += pages - large_pages;
+	model->unhinted_pages -= pages;
+	model->hinted_pages += pages;
+	model->small_unhinted_pages -= small_pages;
+	model->small_hinted_pages += small_pages;
 }
 
 /* Returns after what time to look at small blocks, or 0. */
@@ -115,10 +121,11 @@ static inline unsigned int model_step(struct model *model)
 	struct page_hinting_sample sample = {
 		.now_ms = model->now_ms,
 		.low_pages = model->low_pages,
-		.unhinted_pages = model->unhinted_pages + model_small_seen(model),
-		.reach_low_pages = model->low_pages + model->small_low_pages,
-		.reach_pages = model->unhinted_pages +
-			       model->small_unhinted_pages,
+		.unhinted_pages = model->unhinted_pages,
+		.small_pages = model->small_unhinted_pages,
+		.sweep_pages = model_sweep_pages(model),
+		.free_pages = model->free_pages + model->small_pages,
+		.free_low_pages = model->free_low_pages,
 		.taken_pages = model->taken_pages,
 		.taken_small_pages = model->small_taken_pages,
 		.taken_ms = model->taken_pages ? model->taken_ms : model->now_ms,
@@ -126,16 +133,17 @@ static inline unsigned int model_step(struct model *model)
 	struct page_hinting_advice advice;
 
 	advice = page_hinting_policy_step(&model->policy, &sample);
-	model_hint(model, advice.hint_pages);
+	model_hint(model, advice.hint_pages, advice.sweep_pages);
 	model->nr_looks++;
 	model->refaulted_pages += advice.refaulted_pages;
-	model->order = advice.order;
+	model->order = advice.sweep_order;
 	model->low_pages = model->unhinted_pages;
-	model->small_low_pages = model->small_unhinted_pages;
+	model->free_low_pages = sample.free_pages;
 	model->taken_pages = 0;
 	model->small_taken_pages = 0;
 	model->look_in_ms = advice.look_in_ms;
-	return advice.sweep_in_ms;
+	model->wake_pages = advice.wake_pages;
+	return advice.sweep_pages ? 1 : advice.sweep_in_ms;
 }
 
 static inline void model_look(struct model *model)
@@ -143,18 +151,16 @@ static inline void model_look(struct model *model)
 	unsigned int sweep_in_ms;
 	u64 quiet_ms;
 
-	if (model->unhinted_pages + model_small_seen(model))
+	if (model->unhinted_pages)
 		model->busy_ms = model->now_ms;
 	sweep_in_ms = model_step(model);
 	quiet_ms = model->now_ms - model->busy_ms;
-	model->armed = !model->unhinted_pages && !model_small_seen(model);
+	model->armed = !model->unhinted_pages &&
+		       model->small_unhinted_pages < model->wake_pages;
 	model->asleep = model->armed && quiet_ms >= model->policy.settle_ms;
 	if (model->armed && !model->asleep)
 		model->look_in_ms = model->policy.settle_ms - quiet_ms;
-	model->wake_reach_pages = sweep_in_ms ? ULONG_MAX :
-				  model->small_unhinted_pages +
-				  PAGE_HINTING_SIGNIFICANT_PAGES;
-	if (model->armed && sweep_in_ms) {
+	if (sweep_in_ms) {
 		model->look_in_ms = model->asleep ? sweep_in_ms :
 				    min(sweep_in_ms, model->look_in_ms);
 		model->asleep = false;
@@ -171,6 +177,7 @@ static inline void model_alloc(struct model *model, unsigned long pages)
 	model->allocated_pages += pages;
 	model->unhinted_pages -= unhinted_pages;
 	model->low_pages = min(model->low_pages, model->unhinted_pages);
+	model_note_low(model);
 	if (!model->taken_pages)
 		model->taken_ms = model->now_ms;
 	model->taken_pages += pages - unhinted_pages;
@@ -196,11 +203,10 @@ static inline void model_alloc_small(struct model *model, unsigned long pages)
 
 	model->small_pages -= pages;
 	model->small_unhinted_pages -= unhinted_pages;
-	model->small_low_pages = min(model->small_low_pages,
-				     model->small_unhinted_pages);
+	model_note_low(model);
 	model->small_taken_pages += pages - unhinted_pages;
 	model->faulted_pages += pages - unhinted_pages;
-	if (model->armed && model->policy.ladder.rung &&
+	if (model->armed && model->policy.ladder.on_trial &&
 	    model->small_taken_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
 		model_look(model);
 }
@@ -209,10 +215,7 @@ static inline void model_free_small(struct model *model, unsigned long pages)
 {
 	model->small_pages += pages;
 	model->small_unhinted_pages += pages;
-	if (model->armed && (model->order <= model->small_order ||
-			     model->unhinted_pages +
-			     model->small_unhinted_pages >=
-			     model->wake_reach_pages))
+	if (model->armed && model->small_unhinted_pages >= model->wake_pages)
 		model_look(model);
 }
 

@@ -608,11 +608,67 @@ static void small_loop_keeps_its_memory(struct kunit *test)
 	}
 }
 
+/* What comes during a sweep begins anew, and does not wait for later ones. */
+static void free_between_sweeps(struct kunit *test)
+{
+	struct model model;
+
+	model_start(&model, 0);
+	model.small_order = 6;
+	model_pass(&model, 60000);
+	model.small_order = 3;
+	model_free_small(&model, GIB);
+	/* The first sweep is over, and the second one far away. */
+	model_pass(&model, 6 * SETTLE_MS);
+	KUNIT_ASSERT_EQ(test, model.small_hinted_pages, 0UL);
+	KUNIT_ASSERT_EQ(test, model.policy.ladder.rung, 1U);
+	model.small_order = 6;
+	model_free_small(&model, GIB);
+	model_pass(&model, 6 * SETTLE_MS);
+	KUNIT_EXPECT_EQ(test, model.small_unhinted_pages, 0UL);
+}
+
+/* Whatever the orders are, the ladder ends, and reaches the lowest one. */
+static void any_orders(struct kunit *test)
+{
+	unsigned int usual, lowest;
+
+	for (usual = 0; usual <= MAX_PAGE_ORDER; usual++)
+		for (lowest = 0; lowest <= usual; lowest++) {
+			struct model model;
+
+			model_start(&model, 0);
+			page_hinting_policy_set_orders(&model.policy, usual,
+						       lowest);
+			model.small_order = lowest;
+			model_free_small(&model, 128 * MIB);
+			model_pass(&model, 60000);
+			KUNIT_EXPECT_TRUE_MSG(test, model.asleep, "%u to %u",
+					      usual, lowest);
+			KUNIT_EXPECT_LT_MSG(test, model.nr_looks, 50UL,
+					    "%u to %u", usual, lowest);
+			KUNIT_EXPECT_EQ_MSG(test, model.small_hinted_pages,
+					    lowest < usual ? 128 * MIB : 0UL,
+					    "%u to %u", usual, lowest);
+		}
+}
+
 /* A policy of its own, and what it is shown. */
 struct watcher {
 	struct page_hinting_policy policy;
 	struct page_hinting_sample sample;
 };
+
+/* Look now: a sweep finds all that is small. */
+static struct page_hinting_advice watcher_look(struct watcher *watcher)
+{
+	const struct page_hinting_ladder *ladder = &watcher->policy.ladder;
+	struct page_hinting_sample *sample = &watcher->sample;
+
+	sample->sweep_pages = ladder->order < ladder->usual_order ?
+			      sample->small_pages : 0;
+	return page_hinting_policy_step(&watcher->policy, sample);
+}
 
 /* A calm zone with a GiB that was hinted, and one in smaller blocks. */
 static void watcher_start(struct watcher *watcher, unsigned int lowest_order)
@@ -620,14 +676,12 @@ static void watcher_start(struct watcher *watcher, unsigned int lowest_order)
 	struct page_hinting_policy *policy = &watcher->policy;
 
 	watcher->sample = (struct page_hinting_sample){
-		.reach_low_pages = GIB, .reach_pages = GIB,
+		.small_pages = GIB,
+		.free_pages = 2 * GIB, .free_low_pages = 2 * GIB,
 	};
 	page_hinting_policy_init(policy, SETTLE_MS, MODEL_MAX_SETTLE_MS, 0);
 	page_hinting_policy_set_orders(policy, MODEL_ORDER, lowest_order);
-	page_hinting_policy_step(policy, &watcher->sample);
-	page_hinting_policy_pulled(policy, GIB);
-	watcher->sample.reach_pages = GIB;
-	page_hinting_policy_step(policy, &watcher->sample);
+	watcher_look(watcher);
 }
 
 /* Look for @ms at what does not change. Return: the order of the last look. */
@@ -639,82 +693,82 @@ static unsigned int watcher_pass(struct watcher *watcher, unsigned int ms)
 	do {
 		watcher->sample.now_ms = min(watcher->sample.now_ms + LOOK_MS,
 					     end_ms);
-		advice = page_hinting_policy_step(&watcher->policy,
-						  &watcher->sample);
+		advice = watcher_look(watcher);
 	} while (watcher->sample.now_ms < end_ms);
-	return advice.order;
+	return advice.sweep_order;
 }
 
-/* Take @pages that are in reach, and show it. */
-static unsigned int watcher_take(struct watcher *watcher, unsigned long pages,
-				 unsigned long small_pages)
+/* Take @pages for good, of which sweeps had hinted @small_pages. */
+static void watcher_take(struct watcher *watcher, unsigned long pages,
+			 unsigned long small_pages)
 {
-	struct page_hinting_sample sample = watcher->sample;
+	struct page_hinting_sample *sample = &watcher->sample;
 
-	sample.now_ms = ++watcher->sample.now_ms;
-	sample.taken_pages = pages;
-	sample.taken_small_pages = small_pages;
-	return page_hinting_policy_step(&watcher->policy, &sample).order;
+	sample->now_ms++;
+	sample->free_pages -= pages;
+	sample->free_low_pages = sample->free_pages;
+	sample->taken_small_pages = small_pages;
+	watcher_look(watcher);
+	sample->taken_small_pages = 0;
 }
 
-/* Let @ms pass without a sweep, with a new beginning of calm at its end. */
-static void watcher_wait(struct watcher *watcher, unsigned int ms)
+/* Let a sweep that has just begun hint all that there is. */
+static void watcher_sweep(struct watcher *watcher)
 {
-	watcher->sample.reach_pages = 0;
-	watcher->sample.reach_low_pages = 0;
-	watcher_pass(watcher, ms);
-	watcher->sample.reach_pages = GIB;
-	watcher->sample.reach_low_pages = GIB;
-	page_hinting_policy_step(&watcher->policy, &watcher->sample);
-}
-
-/* Pass until a sweep begins, and end it with all of it hinted. */
-static unsigned int watcher_sweep(struct watcher *watcher, unsigned int ms)
-{
-	unsigned int order = watcher_pass(watcher, ms);
-
 	watcher->sample.now_ms++;
-	page_hinting_policy_step(&watcher->policy, &watcher->sample);
-	return order;
+	watcher->sample.small_pages = 0;
+	watcher_look(watcher);
+	watcher->sample.small_pages = GIB;
 }
 
-/* Demand while a sweep goes on ends it at once, and is held against no pull. */
+/* A sweep goes on slice by slice; demand ends it at once. */
 static void demand_ends_a_sweep(struct kunit *test)
 {
 	struct page_hinting_advice advice;
-	struct page_hinting_sample *sample;
+	struct watcher watcher;
+	int i;
+
+	watcher_start(&watcher, 2);
+	KUNIT_ASSERT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
+	for (i = 0; i < 10; i++) {
+		watcher.sample.now_ms++;
+		advice = watcher_look(&watcher);
+		KUNIT_EXPECT_EQ(test, advice.sweep_pages, 16 * MIB);
+		KUNIT_EXPECT_EQ(test, advice.sweep_order, 5U);
+		KUNIT_EXPECT_EQ(test, advice.sweep_in_ms, LOOK_MS);
+		KUNIT_EXPECT_EQ(test, advice.hint_pages, 0UL);
+		watcher.sample.small_pages -= advice.sweep_pages;
+	}
+
+	watcher.sample.now_ms++;
+	watcher.sample.free_pages -= 20 * MIB;
+	advice = watcher_look(&watcher);
+	KUNIT_EXPECT_EQ(test, advice.sweep_pages, 0UL);
+	KUNIT_EXPECT_EQ(test, advice.sweep_order, MODEL_ORDER);
+}
+
+/* Blocks of the usual order settle during a sweep as at any time. */
+static void sweep_leaves_large_blocks(struct kunit *test)
+{
+	struct page_hinting_advice advice;
 	struct watcher watcher;
 
 	watcher_start(&watcher, 2);
-	sample = &watcher.sample;
-	KUNIT_ASSERT_EQ(test, watcher.policy.ledger_len, 1U);
 	KUNIT_ASSERT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
-	sample->now_ms++;
-	sample->unhinted_pages = GIB;
-	sample->low_pages = GIB;
-	advice = page_hinting_policy_step(&watcher.policy, sample);
-	KUNIT_EXPECT_EQ(test, advice.hint_pages, GIB);
-	KUNIT_EXPECT_EQ(test, advice.order, 5U);
-	page_hinting_policy_pulled(&watcher.policy, 64 * MIB);
-	KUNIT_EXPECT_EQ(test, watcher.policy.ledger_len, 1U);
-	KUNIT_EXPECT_EQ(test, watcher.policy.ledger[0].pages, GIB);
-	sample->reach_pages = GIB - 64 * MIB;
-	sample->reach_low_pages = sample->reach_pages;
-	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 2 * SETTLE_MS), 5U);
-
-	sample->now_ms++;
-	sample->unhinted_pages = GIB - 100 * MIB;
-	sample->reach_pages = sample->unhinted_pages;
-	sample->reach_low_pages = sample->unhinted_pages;
-	advice = page_hinting_policy_step(&watcher.policy, sample);
-	KUNIT_EXPECT_EQ(test, advice.order, MODEL_ORDER);
-
-	/* What is free in blocks of the usual order was not looked at. */
-	sample->now_ms++;
-	sample->unhinted_pages = 64 * MIB;
-	sample->low_pages = 64 * MIB;
-	advice = page_hinting_policy_step(&watcher.policy, sample);
+	watcher.sample.now_ms++;
+	watcher.sample.unhinted_pages = 12 * MIB;
+	watcher.sample.free_pages += 12 * MIB;
+	advice = watcher_look(&watcher);
+	KUNIT_EXPECT_EQ(test, advice.sweep_order, 5U);
 	KUNIT_EXPECT_EQ(test, advice.hint_pages, 0UL);
+	watcher.sample.low_pages = 12 * MIB;
+	watcher.sample.free_low_pages = watcher.sample.free_pages;
+	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, SETTLE_MS / 2), 5U);
+	advice = watcher_look(&watcher);
+	KUNIT_EXPECT_EQ(test, advice.hint_pages, 0UL);
+	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, SETTLE_MS), 5U);
+	advice = watcher_look(&watcher);
+	KUNIT_EXPECT_EQ(test, advice.hint_pages, 12 * MIB);
 }
 
 /* What a sweep could not hint in all of the longest settle time is left. */
@@ -724,8 +778,6 @@ static void sweep_gives_up(struct kunit *test)
 
 	watcher_start(&watcher, 0);
 	KUNIT_ASSERT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
-	watcher.sample.unhinted_pages = GIB;
-	watcher.sample.low_pages = GIB;
 	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, MODEL_MAX_SETTLE_MS / 2),
 			5U);
 	watcher_pass(&watcher, MODEL_MAX_SETTLE_MS);
@@ -738,55 +790,92 @@ static void merging_is_no_demand(struct kunit *test)
 	struct watcher watcher;
 
 	watcher_start(&watcher, 0);
-	watcher.sample.reach_low_pages = GIB - 4 * MIB;
+	watcher.sample.free_low_pages -= 4 * MIB;
 	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
 
 	watcher_start(&watcher, 0);
-	watcher.sample.reach_low_pages = GIB - 12 * MIB;
+	watcher.sample.free_low_pages -= 12 * MIB;
 	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 40 * SETTLE_MS),
 			MODEL_ORDER);
 }
 
-/* Demand that hinted small blocks meet leaves no trace in what is free. */
-static void hinted_demand_is_demand(struct kunit *test)
+/* Demand begins the waiting anew, whether or not it was for hinted memory. */
+static void demand_begins_anew(struct kunit *test)
 {
-	struct watcher watcher;
+	static const unsigned long hinted_pages[] = { 0, 20 * MIB };
+	unsigned int i;
 
-	/* So late that no sweep can have been too early. */
-	watcher_start(&watcher, 0);
-	watcher_wait(&watcher, MODEL_MAX_SETTLE_MS);
-	watcher_pass(&watcher, 3 * SETTLE_MS);
-	watcher_take(&watcher, 0, 20 * MIB);
-	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 3 * SETTLE_MS),
-			MODEL_ORDER);
-	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, SETTLE_MS), 5U);
+	for (i = 0; i < ARRAY_SIZE(hinted_pages); i++) {
+		struct watcher watcher;
 
-	/* Nor any pull: that would make the wait longer. */
-	watcher_start(&watcher, 0);
-	watcher_wait(&watcher, MODEL_MAX_SETTLE_MS);
-	watcher_pass(&watcher, 3 * SETTLE_MS);
-	watcher_take(&watcher, 20 * MIB, 0);
-	watcher_pass(&watcher, 3 * SETTLE_MS);
-	KUNIT_EXPECT_EQ(test, watcher.policy.ladder.rung, 0U);
+		watcher_start(&watcher, 0);
+		watcher_pass(&watcher, 3 * SETTLE_MS);
+		watcher_take(&watcher, 20 * MIB, hinted_pages[i]);
+		KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS - 1),
+				MODEL_ORDER);
+		KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 1), 5U);
+	}
 }
 
-/* Only memory that is needed soon after a sweep was swept too early. */
+/* A sweep whose memory is needed soon was too early: the next ones are later. */
 static void caution_comes_and_goes(struct kunit *test)
 {
 	struct watcher watcher;
+	int i;
 
 	watcher_start(&watcher, 0);
-	KUNIT_ASSERT_EQ(test, watcher_sweep(&watcher, 4 * SETTLE_MS), 5U);
+	KUNIT_ASSERT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
+	watcher_sweep(&watcher);
 	watcher_pass(&watcher, 2 * SETTLE_MS);
-	watcher_take(&watcher, 0, 20 * MIB);
-	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 7 * SETTLE_MS),
+	/* However long it is used for, that is one sweep. */
+	for (i = 0; i < 8; i++)
+		watcher_take(&watcher, 50 * MIB, 50 * MIB);
+	KUNIT_EXPECT_EQ(test, watcher.policy.ladder.caution, 1U);
+	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 8 * SETTLE_MS - 1),
 			MODEL_ORDER);
-	KUNIT_EXPECT_EQ(test, watcher_sweep(&watcher, SETTLE_MS), 5U);
+	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 1), 5U);
+	watcher_sweep(&watcher);
 
-	/* What is needed late was not: the next sweep comes as the first. */
-	watcher_wait(&watcher, MODEL_MAX_SETTLE_MS);
-	watcher_take(&watcher, 0, 20 * MIB);
-	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
+	/* So was that one, but what is needed late was not. */
+	watcher_take(&watcher, 50 * MIB, 50 * MIB);
+	KUNIT_EXPECT_EQ(test, watcher.policy.ladder.caution, 2U);
+	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 16 * SETTLE_MS), 5U);
+	watcher_sweep(&watcher);
+	watcher.sample.small_pages = 0;
+	watcher_pass(&watcher, MODEL_MAX_SETTLE_MS);
+	watcher.sample.small_pages = GIB;
+	watcher_take(&watcher, 50 * MIB, 50 * MIB);
+	watcher_pass(&watcher, SETTLE_MS);
+	KUNIT_EXPECT_EQ(test, watcher.policy.ladder.caution, 1U);
+	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 7 * SETTLE_MS), 5U);
+}
+
+/* A little that comes and goes in each wait is not demand in any of them. */
+static void sweeps_forget_activity(struct kunit *test)
+{
+	struct watcher watcher;
+
+	watcher_start(&watcher, 0);
+	watcher_take(&watcher, 10 * MIB, 0);
+	KUNIT_ASSERT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
+	watcher_sweep(&watcher);
+	watcher_take(&watcher, 10 * MIB, 0);
+	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 12 * SETTLE_MS), 2U);
+}
+
+/* Other memory that is needed says nothing of what a sweep took. */
+static void other_demand_is_no_caution(struct kunit *test)
+{
+	struct watcher watcher;
+
+	watcher_start(&watcher, 0);
+	KUNIT_ASSERT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
+	watcher_sweep(&watcher);
+	watcher_take(&watcher, 400 * MIB, 4 * MIB);
+	KUNIT_EXPECT_EQ(test, watcher.policy.ladder.caution, 0U);
+	/* Yet it comes before what is needed of that. */
+	watcher_take(&watcher, 20 * MIB, 20 * MIB);
+	KUNIT_EXPECT_EQ(test, watcher.policy.ladder.caution, 1U);
 }
 
 /* The lowest order ends the ladder wherever it lies between the steps. */
@@ -795,8 +884,10 @@ static void lowest_order_is_lowest(struct kunit *test)
 	struct watcher watcher;
 
 	watcher_start(&watcher, 3);
-	KUNIT_ASSERT_EQ(test, watcher_sweep(&watcher, 4 * SETTLE_MS), 5U);
-	KUNIT_ASSERT_EQ(test, watcher_sweep(&watcher, 12 * SETTLE_MS - 1), 3U);
+	KUNIT_ASSERT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
+	watcher_sweep(&watcher);
+	KUNIT_ASSERT_EQ(test, watcher_pass(&watcher, 12 * SETTLE_MS - 1), 3U);
+	watcher_sweep(&watcher);
 	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 100 * SETTLE_MS),
 			MODEL_ORDER);
 }
@@ -813,6 +904,10 @@ static void no_ladder(struct kunit *test)
 	model_pass(&model, 600000);
 	KUNIT_EXPECT_EQ(test, model.small_hinted_pages, 0UL);
 	KUNIT_EXPECT_TRUE(test, model.asleep);
+	/* Nor does anybody care what comes and goes. */
+	model.nr_looks = 0;
+	model_free_small(&model, GIB);
+	KUNIT_EXPECT_EQ(test, model.nr_looks, 0UL);
 }
 
 /* Where the settle time may not grow, nothing is learnt. */
@@ -876,11 +971,16 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(crumbs_are_left),
 	KUNIT_CASE(small_blocks_add_up),
 	KUNIT_CASE(small_loop_keeps_its_memory),
+	KUNIT_CASE(free_between_sweeps),
+	KUNIT_CASE(any_orders),
 	KUNIT_CASE(demand_ends_a_sweep),
+	KUNIT_CASE(sweep_leaves_large_blocks),
 	KUNIT_CASE(sweep_gives_up),
 	KUNIT_CASE(merging_is_no_demand),
-	KUNIT_CASE(hinted_demand_is_demand),
+	KUNIT_CASE(demand_begins_anew),
 	KUNIT_CASE(caution_comes_and_goes),
+	KUNIT_CASE(other_demand_is_no_caution),
+	KUNIT_CASE(sweeps_forget_activity),
 	KUNIT_CASE(lowest_order_is_lowest),
 	KUNIT_CASE(no_ladder),
 	KUNIT_CASE(fixed_settle_time),

@@ -3,13 +3,13 @@
 import dataclasses
 import typing
 
-from bench import counts, density, loads
+from bench import counts, density, gain, loads
 
 ALL = ('hinting', 'off', 'none', 'm2000', 'm250', 'm1', 'mnone')
 # For the quick subset: 7.3 at 2000 ms does what page_hinting=off does.
 DRAIN = ALL[:-1]     # without reporting nothing comes back, whatever the base
 QUICK = ('hinting', 'none', 'off', 'm250', 'm1')
-PIECES = ('hinting', 'off', 'm2000', 'm2000o0', 'm100o0')
+PIECES = ('hinting', 'off', 'none', 'm2000', 'm2000o0', 'm100o0', 'usual', 'compact', 'proactive')
 BUILDS = ('hinting', 'off', 'none', 'out', 'outrep')
 
 
@@ -68,8 +68,15 @@ def scatter(cycles, variants=ALL, **more):
 
 def holes(kib, limit_s, variants=PIECES, **more):
     return Case(f'holes-{kib}', 'holes', loads.holes, variants,
-                {'mib': 1280, 'kib': kib, 'limit_s': limit_s, 'watch_s': 40,
-                 'memory_mib': 2560}, 60, **more)
+                {'mib': 1280, 'kib': kib, 'limit_s': limit_s, 'watch_s': limit_s + 5,
+                 'memory_mib': 2560}, 20 + limit_s, **more)
+
+
+def gains(kib, limit_s, huge):
+    return Case(f'gain-{kib}-{"huge" if huge else "4k"}', 'gain', gain.gain,
+                ('hinting', 'off', 'm2000o0'),
+                {'mib': 1280, 'kib': kib, 'limit_s': limit_s, 'huge': huge,
+                 'memory_mib': 2560}, 25 + limit_s)
 
 
 def faults(rounds):
@@ -118,10 +125,12 @@ FULL_CASES = [
     *(lock(gib, order, share) for gib in (2, 14) for order in (9, 3) for share in (0, 50, 99)),
     scatter(20),
     holes(512, 5), holes(64, 10), holes(16, 30),
+    *(gains(kib, limit_s, huge) for huge in (False, True)
+      for kib, limit_s in ((512, 5), (64, 10), (16, 30))),
     Case('density', 'density', density.density, DRAIN,
          {'cgroup_mib': 3840, 'memory_mib': 1280, 'touch_mib': 1024}, 180),
     Case('phases', 'phases', loads.phases, (*ALL, 'm2000o0', 'm100o0'),
-         {'processes': 150, 'idle_s': 60, 'dropped_s': 40, 'memory_mib': 3072}, 180),
+         {'processes': 100, 'idle_s': 40, 'dropped_s': 30, 'memory_mib': 3072}, 180),
 ]
 
 QUICK_CASES = [

@@ -4,6 +4,8 @@ import math
 
 from bench.variants import MAINLINE
 
+ALL_MAINLINE = (*MAINLINE, 'm2000o0', 'm100o0')
+
 PER_CPU_MIB = 16
 CPUS = 2
 SPREAD_ALLOWED = 1.03
@@ -123,18 +125,57 @@ def holes(results):
         if percent is not None:
             yield (f'{case}: at least {limit} % back in time', percent >= limit,
                    f'{percent:.1f} %')
+    for kib, limit in ((512, 95), (64, 95), (16, 90)):
+        for backing, figure in (('4k', 'cgroup_fell_percent'),
+                                ('huge', 'squeezed_cgroup_fell_percent')):
+            case = f'gain-{kib}-{backing}'
+            percent = results.median(case, 'hinting', figure)
+            if percent is not None:
+                yield (f'{case}: {figure}, at least {limit} %', percent >= limit,
+                       f'{percent:.1f} %')
 
 
-def better_than_mainline(results):
-    for case, figure, more_is_better in (('density', 'guests', True),
-                                         ('phases', 'whole_gib_min', False)):
-        mine = results.median(case, 'hinting', figure)
-        for variant in ('off',) + MAINLINE:
-            other = results.median(case, variant, figure)
-            if mine is not None and other is not None:
-                yield (f'{case}: {figure} better than {variant}',
-                       mine > other if more_is_better else mine < other,
-                       f'{mine:.4g} against {other:.4g}')
+def phases(results):
+    found = [(name, results.median('phases', 'hinting', f'{name}_by_used'))
+             for name in ('first', 'dropped', 'again')]
+    if found[0][1] is None:
+        return
+    yield at_most('phases: resident at the end of each idle phase at most 1.25 of what is used',
+                  found, 1.25, ' times that')
+    mine = results.median('phases', 'hinting', 'builds_s')
+    off = results.values('phases', 'none', 'builds_s')
+    if off:
+        middle = results.median('phases', 'none', 'builds_s')
+        yield ('phases: the builds take at most 1.01 times what they do with reporting off, '
+               'or are in its spread', mine <= max(max(off), 1.01 * middle),
+               f'{mine:.1f} s, {mine / middle:.3f} of {middle:.1f} s '
+               f'({min(off):.1f} to {max(off):.1f})')
+    yield from phases_of_mainline(results)
+
+
+def phases_of_mainline(results):
+    """GiB x min below those of every setting whose builds cost next to nothing."""
+    mine = results.median('phases', 'hinting', 'whole_gib_min')
+    for variant, own in (('off', 'none'), *((name, 'mnone') for name in ALL_MAINLINE)):
+        builds = results.median('phases', variant, 'builds_s')
+        alone = results.median('phases', own, 'builds_s')
+        other = results.median('phases', variant, 'whole_gib_min')
+        if None in (builds, alone, other):
+            continue
+        cheap = builds <= 1.05 * alone
+        yield (f'phases: GiB x min below {variant}' + ('' if cheap else
+               ' (reported: its builds cost more than 1.05 of reporting off)'),
+               mine < other if cheap else None,
+               f'{mine:.4g} against {other:.4g}, builds {builds / alone:.3f}')
+
+
+def density(results):
+    mine = results.median('density', 'hinting', 'guests')
+    for variant in ('off',) + MAINLINE:
+        other = results.median('density', variant, 'guests')
+        if mine is not None and other is not None:
+            yield (f'density: more guests than with {variant}', mine > other,
+                   f'{mine:.4g} against {other:.4g}')
 
 
 def wins(results, names, figure, variant):
@@ -162,5 +203,5 @@ def no_setting_wins_both(results):
 
 
 def all_gates(results):
-    return [gate for part in (drain, churn, faults, counted, holes, better_than_mainline,
+    return [gate for part in (drain, churn, faults, counted, holes, phases, density,
                               no_setting_wins_both) for gate in part(results)]

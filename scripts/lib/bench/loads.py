@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """Scenarios in the time that passes: drain, churn, mixed, twice, phases."""
+import functools
 import math
 import re
 import statistics
 import tempfile
 
 import vm
+from bench.variants import VARIANTS
 from bench.watched import GIB, MIB, twice
 
 THP = '/sys/kernel/mm/transparent_hugepage/enabled'
@@ -13,6 +15,7 @@ THP = '/sys/kernel/mm/transparent_hugepage/enabled'
 SETTLE_S = 3
 LEFT_AFTER_S = 5
 MARKS = (50, 95, 99)
+PHASES = ('first', 'dropped', 'again')
 ALLOC = re.compile(r'### alloc (\d+) (\d+) us (\d+) cycles')
 
 
@@ -140,40 +143,69 @@ def scatter(bench, case, variant):
 
 
 def holes(bench, case, variant):
-    """Every second piece of some memory is freed; the guest checks those between them."""
-    setup = case.setup
+    """Every second piece of some memory is freed, and used again at the end; the guest
+    checks all of it."""
+    setup, huge = case.setup, []
     guest = bench.guest(case, variant, f'sleep {SETTLE_S}\n'
-                        f'benchload holes {setup["mib"]} {setup["kib"]} {setup["watch_s"]}',
-                        trace=False, memory=setup['memory_mib'], timeout=300).run_well()
+                        f'benchload holes {setup["mib"]} {setup["kib"]} {setup["watch_s"]} '
+                        f"'{VARIANTS[variant].beside or 'true'}'",
+                        trace=False, memory=setup['memory_mib'], timeout=300)
+    guest.at_mark['kept'] = lambda: huge.append(guest.huge_share())
+    guest.run_well()
     freed, begin, end = setup['mib'] * MIB / 2, guest.need('freed'), guest.need('kept')
+    refilled = re.search(r'### refilled in (\d+) us', guest.text())
+    if not refilled or not huge:
+        raise guest.failure('it did not say how long using the holes again took')
     limit_s = begin.at_s + setup['limit_s']
     at_limit = min(rss for at_s, rss in guest.samples if begin.at_s <= at_s <= limit_s)
     bench.keep_timeline(case, variant, guest, begin.at_s)
     return {**times_back(guest, begin.at_s, freed),
             'back_in_time_percent': 100 * (begin.resident - at_limit) / freed,
-            'qemu_cpu_s': end.cpu_s - begin.cpu_s}
+            'qemu_cpu_s': end.cpu_s - begin.cpu_s, 'host_huge_percent': 100 * huge[0],
+            'refill_s': int(refilled.group(1)) / 1e6}
+
+
+BUILD = ('echo "### mark {name}"; benchload build {processes} 2 || exit 1\n'
+         'echo "### mark {name}_end"; sleep {idle_s}\n'
+         'grep MemFree: /proc/meminfo | sed "s/^/### {name}_rested /"\n'
+         'echo "### mark {name}_rested"; sleep 0.2\n')
+DROP = 'rm -rf /tmp/objects; echo 3 >/proc/sys/vm/drop_caches; echo "### mark dropped"\n'
 
 
 def phases(bench, case, variant):
-    """A build: many short processes and a growing page cache; then nothing to do."""
-    setup = case.setup
-    command = (f'sleep {SETTLE_S}; echo "### mark busy"\n'
-               f'benchload build {setup["processes"]} 2 || exit 1\n'
-               f'echo "### mark idle"; sleep {setup["idle_s"]}\n'
-               'rm -rf /tmp/objects; echo 3 >/proc/sys/vm/drop_caches\n'
-               f'echo "### mark dropped"; sleep {setup["dropped_s"]}; echo "### mark end"')
+    """A build: many short processes and a growing page cache; then nothing to do; all
+    dropped, and nothing to do; and both once more."""
+    setup, held = case.setup, {}
+    command = f'sleep {SETTLE_S}\n' + BUILD.format(name='first', **setup) + DROP + \
+        f'sleep {setup["dropped_s"]}\n' \
+        'grep MemFree: /proc/meminfo | sed "s/^/### dropped_rested /"\n' \
+        'echo "### mark dropped_rested"; sleep 0.2\n' + BUILD.format(name='again', **setup)
     with tempfile.NamedTemporaryFile(dir=vm.BUILD, prefix='bench-disk-') as disk:
         disk.truncate(4 * MIB * setup['processes'])
         guest = bench.guest(case, variant, command, trace=False, memory=setup['memory_mib'],
                             timeout=900, extra=('-drive', f'file={disk.name},if=virtio,'
-                                                'format=raw,cache=unsafe')).run_well()
-    built = re.search(r'### built \d+ in (\d+) us', guest.text())
-    if not built:
-        raise guest.failure('it did not say how long the build took')
-    bench.keep_timeline(case, variant, guest, guest.need('busy').at_s)
-    return {'build_s': int(built.group(1)) / 1e6,
-            'busy_gib_min': guest.gib_minutes('busy', 'idle'),
-            'idle_gib_min': guest.gib_minutes('idle', 'dropped'),
-            'dropped_gib_min': guest.gib_minutes('dropped', 'end'),
-            'whole_gib_min': guest.gib_minutes('busy', 'end'),
-            'end_resident_gib': guest.need('end').resident / GIB}
+                                                'format=raw,cache=unsafe'))
+        for name in PHASES:
+            guest.at_mark[f'{name}_rested'] = functools.partial(
+                lambda name: held.update({name: guest.ram_resident()}), name)
+        guest.run_well()
+    builds = re.findall(r'### built \d+ in (\d+) us', guest.text())
+    if len(builds) != 2 or len(held) != len(PHASES):
+        raise guest.failure('it did not say how long the builds took, or was not seen at rest')
+    bench.keep_timeline(case, variant, guest, guest.need('first').at_s)
+    return {'build_s': int(builds[0]) / 1e6, 'build_again_s': int(builds[1]) / 1e6,
+            'builds_s': sum(map(int, builds)) / 1e6,
+            'whole_gib_min': guest.gib_minutes('first', 'again_rested'),
+            'idle_gib_min': guest.gib_minutes('first_end', 'first_rested'),
+            'dropped_gib_min': guest.gib_minutes('dropped', 'dropped_rested'),
+            **{f'{name}_by_used': held[name] / in_use(guest, name) for name in PHASES},
+            'dropped_resident_gib': held['dropped'] / GIB,
+            'dropped_used_gib': in_use(guest, 'dropped') / GIB}
+
+
+def in_use(guest, name):
+    """Bytes of the guest's memory that it had not free at that moment."""
+    found = re.search(fr'### {name}_rested MemFree: +(\d+) kB', guest.text())
+    if not found:
+        raise guest.failure(f'it did not say what was free at "{name}"')
+    return guest.memory * MIB - int(found.group(1)) * 1024

@@ -9,6 +9,7 @@ from bench.variants import VARIANTS
 
 COLOURS = {'hinting': '#0072b2', 'off': '#d55e00', 'none': '#777777', 'm2000': '#e69f00',
            'm250': '#009e73', 'm1': '#cc79a7', 'mnone': '#bbbbbb',
+           'usual': '#009e73', 'compact': '#cc79a7', 'proactive': '#e69f00',
            'm2000o0': '#56b4e9', 'm100o0': '#882255',
            'out': '#999933', 'outrep': '#56b4e9'}
 TIMELINES = {'drain': ('Resident size after the free', 0, 40),

@@ -12,6 +12,7 @@ from bench.variants import VARIANTS
 NOTES = {'drain': 'times from the return of the free',
          'churn': 'the first allocation of each run is left out of times and refaults',
          'holes': 'times from the free; "in time": 5 s for 512 KiB, 10 s for 64, 30 s for 16',
+         'gain': 'in percent of what was freed; squeezed: the cgroup\'s limit lowered',
          'lock': 'mainline has no such counter'}
 VERDICTS = {True: 'pass', False: '**FAIL**', None: '-'}
 

@@ -18,6 +18,7 @@ class Variant:
     append: str = ''
     balloon: str = 'reporting'
     check: str = ''     # shell: ends a guest whose kernel is not what it should be
+    beside: str = ''    # shell: runs beside some scenarios
 
 
 def mainline(delay_ms, order=None):
@@ -30,8 +31,17 @@ def mainline(delay_ms, order=None):
     return Variant(title, 'mainline', append, check=check)
 
 
+USUAL_ONLY = 'cd /sys/kernel/mm/page_hinting && cat min_order >idle_min_order && cd / || exit 1\n'
+COMPACT = 'sleep 2; echo 1 >/proc/sys/vm/compact_memory; echo "### mark compacted"'
+PROACTIVE = 'echo 100 >/proc/sys/vm/compaction_proactiveness || exit 1\n'
+
 VARIANTS = {
     'hinting': Variant('this series', 'hinting'),
+    'usual': Variant('this series, no ladder', 'hinting', check=USUAL_ONLY),
+    'compact': Variant('this series, no ladder, memory compacted after 2 s', 'hinting',
+                       check=USUAL_ONLY, beside=COMPACT),
+    'proactive': Variant('this series, no ladder, compaction_proactiveness=100', 'hinting',
+                         check=USUAL_ONLY + PROACTIVE),
     'off': Variant('page_hinting=off', 'hinting', 'page_hinting=off'),
     'none': Variant('reporting off', 'hinting', balloon='plain'),
     'm2000': mainline(2000),

@@ -19,11 +19,14 @@ typedef uint64_t u64;
 #define SZ_8M		(8U << 20)
 #define SZ_16M		(16U << 20)
 #define PAGE_SHIFT	12
+#define MAX_PAGE_ORDER	10
+#define MAX_ORDER_NR_PAGES	(1UL << MAX_PAGE_ORDER)
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 #define min(a, b)		((a) < (b) ? (a) : (b))
 #define max(a, b)		((a) > (b) ? (a) : (b))
 #define min_t(type, a, b)	min((type)(a), (type)(b))
+#define max_t(type, a, b)	max((type)(a), (type)(b))
 #define unlikely(x)		(x)
 #define EXPORT_SYMBOL(symbol)	_Static_assert(1, #symbol)
 
