@@ -261,7 +261,8 @@ bool __page_hinting_stays_apart(struct page *buddy, struct zone *zone)
 		return false;
 	if (pz->keep_order == PAGE_HINTING_KEEP_NONE) {
 		/* It loses its mark to a neighbour, which is no demand for it. */
-		if (is_counted(pz, buddy) && PageBuddyOffline(buddy))
+		if (is_counted(pz, buddy) && PageBuddyOffline(buddy) &&
+		    !is_migrate_isolate(get_pageblock_migratetype(buddy)))
 			forgive(pz, buddy_order(buddy));
 		return false;
 	}
@@ -924,13 +925,13 @@ static unsigned long sum_up_small(struct page_hinting_zone *pz,
 static void sample_taken(struct page_hinting_zone *pz,
 			 struct page_hinting_sample *sample)
 {
-	unsigned long hinted_pages = pz->last_hinted_pages + pz->marked_pages;
+	long taken_pages = pz->last_hinted_pages + pz->marked_pages -
+			   (long)pz->hinted_pages;
 	long small_pages = pz->last_small_pages + pz->marked_small_pages -
 			   (long)pz->hinted_small_pages;
-	unsigned long taken_pages;
 
-	taken_pages = hinted_pages - min(hinted_pages, pz->hinted_pages);
-	sample->taken_small_pages = clamp(small_pages, 0L, (long)taken_pages);
+	taken_pages = max(taken_pages, 0L);
+	sample->taken_small_pages = clamp(small_pages, 0L, taken_pages);
 	sample->taken_pages = taken_pages - sample->taken_small_pages;
 	sample->taken_ms = sample->now_ms;
 	if (pz->taken)

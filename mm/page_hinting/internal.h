@@ -155,9 +155,9 @@ struct page_hinting_zone {
 	unsigned long free_low_pages;
 	unsigned long hinted_pages;
 	unsigned long hinted_small_pages;
-	unsigned long marked_pages;
+	long marked_pages;
 	long marked_small_pages;
-	unsigned long last_hinted_pages;
+	long last_hinted_pages;
 	long last_small_pages;
 	unsigned long hinted_high_pages;
 	bool taken;
