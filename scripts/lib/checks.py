@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """The tests of scripts/check, in the order in which they run."""
+import json
 import math
 import os
 import re
@@ -261,6 +262,46 @@ def mainline(report, kernels):
     report.result(back is not None and bytes_discarded(trace) > 0, 'free pages are reported',
                   f'80 % back after {back:.1f} s' if back else 'not within 20 s')
     tap.no_splat(report, vmguest, 'page_hinting=off')
+
+
+@test
+def stat(report, kernels):
+    """page_hinting_stat: rows fit a terminal, JSON agrees with the counters, errors say what to do"""
+    vmguest = guest(kernels, 'hinting', 'stat', """
+        each() { sed "s/^/### $1 /"; }
+        hintload settle 20
+        page_hinting_stat 0.2 3 | each row
+        page_hinting_stat --zones --json 0.25 30 | each json &
+        hintload touch 256; wait
+        page_hinting_stat --json | each last; hintload sum
+        for bad in 0 -1 x '1 0' '1 1.5' '1 1 1' --wrong; do
+            page_hinting_stat $bad 2>&1 && echo "### taken $bad"
+        done | grep '###'
+        mount -t tmpfs none /sys; page_hinting_stat 2>&1 | each none""")
+    vmguest.run()
+    text = vmguest.text()
+    rows = re.findall(r'### row (.*)', text)
+    report.result(len(rows) == 4 and rows[0].split()[0] == 'zone' and
+                  all(len(row.split()) == 8 and len(row) <= 80 for row in rows),
+                  'stat: a head and three rows of at most 80 columns', '\n'.join(rows))
+    series = [json.loads(line) for line in re.findall(r'### json (.*)', text)]
+    last = [json.loads(line) for line in re.findall(r'### last (.*)', text)]
+    told = re.search(r'### sum .* hinted (\d+) .* acknowledged (\d+)', text)
+    report.result(len(last) == 1 and told and
+                  last[0]['acknowledged_bytes'] == int(told.group(2)) and
+                  abs(last[0]['hinted_bytes'] - int(told.group(1))) <= SLACK and
+                  last[0]['hinted_bytes'] <= last[0]['free_bytes'],
+                  'stat: --json says what the counters say', f'{last}, {told and told.group(0)}')
+    grown = sum(b['acknowledged_bytes_per_s'] * (b['time_s'] - a['time_s'])
+                for a, b in zip(series, series[1:]) if a['zone'] == b['zone'])
+    report.result(len(series) == 30 and series[0]['acknowledged_bytes_per_s'] is None and
+                  grown >= 200 * MIB and
+                  abs(grown - series[-1]['acknowledged_bytes']
+                      + series[0]['acknowledged_bytes']) <= MIB,
+                  'stat: rates add up to what was acknowledged', f'{grown / MIB:.0f} MiB')
+    report.result('### taken' not in text, 'stat: bad operands are refused')
+    report.result('CONFIG_PAGE_HINTING' in ''.join(re.findall(r'### none (.*)', text)),
+                  'stat: without page hinting it says so')
 
 
 @test

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * page_hinting_stat - what free page hinting does, as vmstat(8) shows it
+ *
+ * A line per interval: amounts at its end, rates over it. The first line has
+ * no rates, as nobody knows when counting began.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HINTING_DIR	"/sys/kernel/mm/page_hinting"
+#define MAX_ZONES	256
+#define NAME_BYTES	256
+#define LINES_PER_HEAD	20
+
+/* Files of a zone's directory, without "_bytes". */
+enum counter { HINTED, UNHINTED, IN_FLIGHT, ACKNOWLEDGED, REFAULTED, NR_COUNTERS };
+
+static const char *const counters[NR_COUNTERS] = {
+	"hinted", "unhinted", "in_flight", "acknowledged", "refaulted",
+};
+
+struct zone {
+	char name[NAME_BYTES];
+	unsigned long long free_bytes;
+	unsigned long long bytes[NR_COUNTERS];
+	unsigned long long settle_ms;
+};
+
+struct sample {
+	double at_s;
+	int nr_zones;
+	struct zone zones[MAX_ZONES];
+};
+
+struct options {
+	bool json;
+	bool zones;
+	double interval_s;
+	unsigned long count;
+};
+
+static void show_help(FILE *out)
+{
+	fprintf(out,
+		"usage: page_hinting_stat [-h] [--json] [--zones] [INTERVAL [COUNT]]\n\n"
+		"Shows what free page hinting does: a line now, and then one each INTERVAL\n"
+		"seconds, COUNT of them in all, or for ever.\n\n"
+		"  --json   a JSON object per line, in bytes and bytes per second\n"
+		"  --zones  a line for each zone instead of their sum\n"
+		"  -h       show this\n\n"
+		"Columns, in MiB: free is all free memory; hinted the part of it that the host\n"
+		"has acknowledged; unhint that part which may be hinted next; flight is in the\n"
+		"host's hands, and not free. In MiB/s: ack is what the host has acknowledged,\n"
+		"rflt what the guest used so soon that it should not have been hinted. settle\n"
+		"is the time in ms that memory has to stay unused before it is hinted, the\n"
+		"longest of all zones.\n");
+}
+
+static bool read_number(const char *zone, const char *file,
+			unsigned long long *value)
+{
+	char path[PATH_MAX];
+	FILE *in;
+	bool ok;
+
+	snprintf(path, sizeof(path), HINTING_DIR "/%s/%s", zone, file);
+	in = fopen(path, "r");
+	if (!in)
+		return false;
+	ok = fscanf(in, "%llu", value) == 1;
+	fclose(in);
+	return ok;
+}
+
+/* Returns false if that is no zone, or not any more. */
+static bool read_zone(const char *name, struct zone *zone)
+{
+	char file[NAME_BYTES];
+	int i;
+
+	snprintf(zone->name, sizeof(zone->name), "%s", name);
+	for (i = 0; i < NR_COUNTERS; i++) {
+		snprintf(file, sizeof(file), "%s_bytes", counters[i]);
+		if (!read_number(name, file, &zone->bytes[i]))
+			return false;
+	}
+	return read_number(name, "settle_ms", &zone->settle_ms);
+}
+
+/* The kernel's own figure: free memory of all zones, hinted or not. */
+static void read_free(struct sample *sample)
+{
+	FILE *in = fopen("/proc/zoneinfo", "r");
+	char line[256], zone[NAME_BYTES], name[NAME_BYTES + 32];
+	unsigned long long pages;
+	int node, i;
+
+	*name = '\0';
+	while (in && fgets(line, sizeof(line), in)) {
+		if (sscanf(line, "Node %d, zone %255s", &node, zone) == 2)
+			snprintf(name, sizeof(name), "node%d-%s", node, zone);
+		if (sscanf(line, " pages free %llu", &pages) != 1)
+			continue;
+		for (i = 0; i < sample->nr_zones; i++)
+			if (!strcmp(sample->zones[i].name, name))
+				sample->zones[i].free_bytes =
+					pages * sysconf(_SC_PAGESIZE);
+	}
+	if (in)
+		fclose(in);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct zone *)a)->name,
+		      ((const struct zone *)b)->name);
+}
+
+static void take_sample(struct sample *sample)
+{
+	DIR *dir = opendir(HINTING_DIR);
+	struct timespec now;
+	struct dirent *de;
+
+	if (!dir) {
+		fprintf(stderr,
+			"page_hinting_stat: cannot read " HINTING_DIR ": %s\n"
+			"This kernel has no free page hinting; it takes CONFIG_PAGE_HINTING=y.\n",
+			strerror(errno));
+		exit(1);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	sample->at_s = now.tv_sec + now.tv_nsec / 1e9;
+	sample->nr_zones = 0;
+	while (sample->nr_zones < MAX_ZONES && (de = readdir(dir)))
+		if (!strncmp(de->d_name, "node", 4) &&
+		    read_zone(de->d_name, &sample->zones[sample->nr_zones]))
+			sample->nr_zones++;
+	closedir(dir);
+	read_free(sample);
+	qsort(sample->zones, sample->nr_zones, sizeof(*sample->zones), by_name);
+}
+
+static struct zone sum_up(const struct sample *sample)
+{
+	struct zone sum = { .name = "all" };
+	int i, counter;
+
+	for (i = 0; i < sample->nr_zones; i++) {
+		const struct zone *zone = &sample->zones[i];
+
+		sum.free_bytes += zone->free_bytes;
+		for (counter = 0; counter < NR_COUNTERS; counter++)
+			sum.bytes[counter] += zone->bytes[counter];
+		if (zone->settle_ms > sum.settle_ms)
+			sum.settle_ms = zone->settle_ms;
+	}
+	return sum;
+}
+
+static const struct zone *find_zone(const struct sample *sample,
+				    const char *name)
+{
+	int i;
+
+	for (i = 0; i < sample->nr_zones; i++)
+		if (!strcmp(sample->zones[i].name, name))
+			return &sample->zones[i];
+	return NULL;
+}
+
+/* In bytes per second; less than 0 if it is not known. */
+static double rate(const struct zone *zone, const struct zone *before,
+		   enum counter counter, double seconds)
+{
+	/* A zone that went away and came back begins anew. */
+	if (!before || seconds <= 0 ||
+	    zone->bytes[counter] < before->bytes[counter])
+		return -1;
+	return (zone->bytes[counter] - before->bytes[counter]) / seconds;
+}
+
+static void print_json(const struct zone *zone, const struct zone *before,
+		       double seconds, double at_s)
+{
+	int counter;
+
+	printf("{\"time_s\": %.3f, \"zone\": \"%s\", \"free_bytes\": %llu", at_s,
+	       zone->name, zone->free_bytes);
+	for (counter = 0; counter < NR_COUNTERS; counter++)
+		printf(", \"%s_bytes\": %llu", counters[counter],
+		       zone->bytes[counter]);
+	for (counter = ACKNOWLEDGED; counter < NR_COUNTERS; counter++) {
+		double per_s = rate(zone, before, counter, seconds);
+
+		printf(", \"%s_bytes_per_s\": ", counters[counter]);
+		if (per_s < 0)
+			printf("null");
+		else
+			printf("%.0f", per_s);
+	}
+	printf(", \"settle_ms\": %llu}\n", zone->settle_ms);
+}
+
+static void print_rate(double per_s)
+{
+	if (per_s < 0)
+		printf(" %8s", "-");
+	else
+		printf(" %8.1f", per_s / (1 << 20));
+}
+
+static void print_row(const struct zone *zone, const struct zone *before,
+		      double seconds)
+{
+	int counter;
+
+	printf("%-14s %8llu", zone->name, zone->free_bytes >> 20);
+	for (counter = HINTED; counter <= IN_FLIGHT; counter++)
+		printf(" %8llu", zone->bytes[counter] >> 20);
+	print_rate(rate(zone, before, ACKNOWLEDGED, seconds));
+	print_rate(rate(zone, before, REFAULTED, seconds));
+	printf(" %7llu\n", zone->settle_ms);
+}
+
+static void print_head(void)
+{
+	printf("%-14s %8s %8s %8s %8s %8s %8s %7s\n", "zone", "free", "hinted",
+	       "unhint", "flight", "ack/s", "rflt/s", "settle");
+}
+
+static void print_one(const struct options *options, const struct zone *zone,
+		      const struct zone *before, double seconds, double at_s)
+{
+	if (options->json)
+		print_json(zone, before, seconds, at_s);
+	else
+		print_row(zone, before, seconds);
+}
+
+static void print_sample(const struct options *options,
+			 const struct sample *sample,
+			 const struct sample *before)
+{
+	double seconds = before ? sample->at_s - before->at_s : 0;
+	struct zone sum = sum_up(sample), sum_before = { };
+	int i;
+
+	if (!options->zones) {
+		if (before)
+			sum_before = sum_up(before);
+		print_one(options, &sum, before ? &sum_before : NULL, seconds,
+			  sample->at_s);
+	}
+	for (i = 0; options->zones && i < sample->nr_zones; i++) {
+		const struct zone *zone = &sample->zones[i];
+
+		print_one(options, zone,
+			  before ? find_zone(before, zone->name) : NULL,
+			  seconds, sample->at_s);
+	}
+	fflush(stdout);
+}
+
+static void wait_until(double at_s)
+{
+	struct timespec until = {
+		.tv_sec = at_s,
+		.tv_nsec = (at_s - (time_t)at_s) * 1e9,
+	};
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) ==
+	       EINTR)
+		;
+}
+
+static int watch(const struct options *options)
+{
+	static struct sample samples[2];
+	unsigned long nr, since_head = LINES_PER_HEAD;
+	double next_s = 0;
+
+	for (nr = 0; !options->count || nr < options->count; nr++) {
+		struct sample *sample = &samples[nr % 2];
+
+		if (nr)
+			wait_until(next_s += options->interval_s);
+		take_sample(sample);
+		if (!nr)
+			next_s = sample->at_s;
+		if (!sample->nr_zones) {
+			fprintf(stderr,
+				"page_hinting_stat: no zone is hinted: there is no balloon device with free page\n"
+				"reporting (QEMU: -device virtio-balloon-pci,free-page-reporting=on), or\n"
+				"page_hinting=off was given; see the kernel's log\n");
+			return 1;
+		}
+		if (!options->json && since_head >= LINES_PER_HEAD) {
+			print_head();
+			since_head = 0;
+		}
+		print_sample(options, sample, nr ? &samples[(nr + 1) % 2] : NULL);
+		since_head += options->zones ? sample->nr_zones : 1;
+		if (ferror(stdout))
+			return 1;
+	}
+	return 0;
+}
+
+static bool parse(const char *text, double least, double most, double *value)
+{
+	char *end;
+
+	errno = 0;
+	*value = strtod(text, &end);
+	return !errno && end != text && !*end && *value >= least &&
+	       *value <= most;
+}
+
+static bool parse_operands(int nr, char **operands, struct options *options)
+{
+	double count = 1;
+
+	if (nr > 2)
+		return false;
+	options->interval_s = 1;
+	if (nr > 0 && !parse(operands[0], 0.01, 1e6, &options->interval_s))
+		return false;
+	if (nr > 1 && (!parse(operands[1], 1, 1e9, &count) ||
+		       count != (unsigned long)count))
+		return false;
+	options->count = nr == 1 ? 0 : count;
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "zones", no_argument, NULL, 'z' },
+		{ }
+	};
+	struct options options = { };
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+		switch (option) {
+		case 'h':
+			show_help(stdout);
+			return 0;
+		case 'j':
+			options.json = true;
+			break;
+		case 'z':
+			options.zones = true;
+			break;
+		default:
+			show_help(stderr);
+			return 2;
+		}
+	}
+	if (!parse_operands(argc - optind, argv + optind, &options)) {
+		fprintf(stderr,
+			"page_hinting_stat: INTERVAL is a number of seconds from 0.01 on, COUNT a whole\n"
+			"number from 1 on\n");
+		show_help(stderr);
+		return 2;
+	}
+	return watch(&options);
+}
