@@ -79,6 +79,19 @@ struct page_hinting_device {
 	unsigned int granule_order;
 };
 
+/*
+ * PageBuddyOffline() indicates a hinted block: free and in the buddy system
+ * as PageBuddy() says, and acknowledged by the host, which may have taken the
+ * memory behind it away. Only its content is stale: unlike a PageOffline()
+ * page it has no owner, is allocated as any other free page, and comes back
+ * with the first touch. See Documentation/mm/page_hinting.rst.
+ */
+static __always_inline int PageBuddyOffline(const struct page *page)
+{
+	return IS_ENABLED(CONFIG_PAGE_HINTING) &&
+	       page_type_is(data_race(page->page_type), PGTY_buddy_offline);
+}
+
 #ifdef CONFIG_PAGE_HINTING
 DECLARE_STATIC_KEY_FALSE(page_hinting_key);
 
@@ -95,6 +108,7 @@ bool __page_hinting_hinted(const struct page *page);
 bool __page_hinting_in_flight(const struct page *page);
 void __page_hinting_drain_range(unsigned long start_pfn,
 				unsigned long end_pfn);
+void __page_hinting_show_mem(void);
 
 /**
  * page_hinting_hinted - is this page part of a hinted free block?
@@ -145,6 +159,20 @@ static inline void page_hinting_drain_range(unsigned long start_pfn,
 	if (static_branch_unlikely(&page_hinting_key))
 		__page_hinting_drain_range(start_pfn, end_pfn);
 }
+
+/**
+ * page_hinting_show_mem - log how much free memory the host has
+ *
+ * For reports of what memory is used for: what is hinted is free, and what is
+ * in flight is not.
+ *
+ * Context: Any but NMI.
+ */
+static inline void page_hinting_show_mem(void)
+{
+	if (static_branch_unlikely(&page_hinting_key))
+		__page_hinting_show_mem();
+}
 #else
 static inline bool page_hinting_wanted(void)
 {
@@ -168,6 +196,10 @@ static inline bool page_hinting_in_flight(const struct page *page)
 
 static inline void page_hinting_drain_range(unsigned long start_pfn,
 					    unsigned long end_pfn)
+{
+}
+
+static inline void page_hinting_show_mem(void)
 {
 }
 #endif /* CONFIG_PAGE_HINTING */

@@ -24,6 +24,7 @@
  */
 #define pr_fmt(fmt) "page_hinting: " fmt
 
+#include <linux/bitops.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/log2.h>
@@ -32,6 +33,7 @@
 #include <linux/page-isolation.h>
 #include <linux/page_ref.h>
 #include <linux/printk.h>
+#include <linux/vmstat.h>
 #include <trace/events/page_hinting.h>
 
 #include "../internal.h"
@@ -46,6 +48,8 @@
 /* In page_private() of a block in flight, beside its order. */
 #define BLOCK_ACKNOWLEDGED	BIT(8)
 #define BLOCK_OURS		BIT(9)
+#define BLOCK_FLAGS		(BLOCK_ACKNOWLEDGED | BLOCK_OURS)
+#define BLOCK_TIME_MAX		(ULONG_MAX >> PAGE_HINTING_BLOCK_TIME_SHIFT)
 
 /* Where memory has a hole, at least this much is missing. */
 #ifdef CONFIG_SPARSEMEM
@@ -56,7 +60,8 @@
 
 static_assert(PGTY_buddy_offline == (PGTY_buddy | PGTY_offline));
 static_assert(MAX_PAGE_ORDER <= PAGE_HINTING_BLOCK_ORDER);
-static_assert(!(PAGE_HINTING_BLOCK_ORDER & (BLOCK_ACKNOWLEDGED | BLOCK_OURS)));
+static_assert(!(PAGE_HINTING_BLOCK_ORDER & BLOCK_FLAGS));
+static_assert(BLOCK_FLAGS < BIT(PAGE_HINTING_BLOCK_TIME_SHIFT));
 
 /* The host's huge page, as far as it is known. Does not change while used. */
 unsigned int page_hinting_granule_order __read_mostly;
@@ -66,6 +71,31 @@ static bool type_is_eligible(int migratetype)
 {
 	return !is_migrate_isolate(migratetype) &&
 	       migratetype != MIGRATE_HIGHATOMIC;
+}
+
+/* The first few of what is counted are also events in /proc/vmstat. */
+#define VM_EVENT(_name)							\
+	static_assert(PAGE_HINTING_COUNT_##_name ==			\
+		      PAGE_HINTING_##_name - PAGE_HINTING_PULLED)
+VM_EVENT(PULLED);
+VM_EVENT(SUBMITTED);
+VM_EVENT(ACKNOWLEDGED);
+VM_EVENT(RETURNED);
+
+static void count(struct page_hinting_zone *pz, enum page_hinting_count what,
+		  unsigned long blocks, unsigned long pages)
+{
+	lockdep_assert_held(&pz->zone->lock);
+	pz->totals[what].blocks += blocks;
+	pz->totals[what].pages += pages;
+	if (what <= PAGE_HINTING_COUNT_RETURNED)
+		__count_vm_events(PAGE_HINTING_PULLED + what, pages);
+}
+
+static void count_pages(struct page_hinting_zone *pz,
+			enum page_hinting_count what, unsigned long pages)
+{
+	count(pz, what, 1, pages);
 }
 
 static bool is_counted(struct page_hinting_zone *pz, struct page *page)
@@ -173,8 +203,10 @@ static void uncount_hinted(struct page_hinting_zone *pz, unsigned int order,
 					      1UL << order);
 	update_free_low(pz);
 	/* Isolated memory goes offline, or is moved: that is no demand. */
-	if (is_migrate_isolate(migratetype))
+	if (is_migrate_isolate(migratetype)) {
+		count_pages(pz, PAGE_HINTING_COUNT_VOIDED, 1UL << order);
 		forgive(pz, order);
+	}
 	if (pz->taken || pz->hinted_pages + PAGE_HINTING_DIP_PAGES >
 			 pz->hinted_high_pages)
 		return;
@@ -217,6 +249,10 @@ void __page_hinting_added(struct page *page, struct zone *zone,
 		count_hinted(pz, order);
 		return;
 	}
+	/* What is isolated was counted when it left its list. */
+	if (pz->keep_order && pz->keep_order != PAGE_HINTING_KEEP_NONE &&
+	    !is_migrate_isolate(migratetype))
+		count_pages(pz, PAGE_HINTING_COUNT_SPLIT, 1UL << order);
 	/* Those that are likely to merge join the tail, where the marked are. */
 	if (order < pz->min_order && pz->hinted_small_pages)
 		list_move(&page->buddy_list,
@@ -262,8 +298,11 @@ bool __page_hinting_stays_apart(struct page *buddy, struct zone *zone)
 	if (pz->keep_order == PAGE_HINTING_KEEP_NONE) {
 		/* It loses its mark to a neighbour, which is no demand for it. */
 		if (is_counted(pz, buddy) && PageBuddyOffline(buddy) &&
-		    !is_migrate_isolate(get_pageblock_migratetype(buddy)))
+		    !is_migrate_isolate(get_pageblock_migratetype(buddy))) {
+			count_pages(pz, PAGE_HINTING_COUNT_MERGED,
+				    1UL << buddy_order(buddy));
 			forgive(pz, buddy_order(buddy));
+		}
 		return false;
 	}
 	/* A guard page is free with its buddy only; that is not hinted then. */
@@ -375,6 +414,7 @@ static bool pull_block(struct pull *pull, struct page *page, unsigned int high,
 	list_add_tail(&page->lru, &pz->in_flight);
 	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages + (1UL << order));
 
+	count_pages(pz, PAGE_HINTING_COUNT_PULLED, 1UL << order);
 	trace_page_hinting_pull(page, order);
 	pull->limit_pages -= 1UL << order;
 	pull->batch->pages[pull->batch->nr++] = page;
@@ -417,9 +457,12 @@ static bool pull_some(struct pull *pull)
 	unsigned int visits = PULL_VISITS;
 	int order, migratetype;
 
-	if (!page_hinting_may_pull(pz) || pz->counted_pfn != ULONG_MAX ||
-	    !zone_has_headroom(pz->zone, pull->limit_pages))
+	if (!page_hinting_may_pull(pz) || pz->counted_pfn != ULONG_MAX)
 		return false;
+	if (!zone_has_headroom(pz->zone, pull->limit_pages)) {
+		page_hinting_skipped(pz, PAGE_HINTING_SKIP_WATERMARK);
+		return false;
+	}
 
 	for (order = pull->high_order; order >= (int)pull->low_order; order--) {
 		for (migratetype = 0; migratetype < MIGRATE_TYPES;
@@ -515,13 +558,27 @@ static void give(struct zone *zone, struct page *page, unsigned int order)
 				  get_pageblock_migratetype(page + i));
 }
 
+/*
+ * Account for a block that is free again, with @gained_pages more hinted than
+ * before. Of what was acknowledged the rest has no mark.
+ */
+static void account_home(struct page_hinting_zone *pz, unsigned int order,
+			 unsigned long private, unsigned long gained_pages)
+{
+	unsigned long pages = 1UL << order;
+
+	if (private & BLOCK_ACKNOWLEDGED && gained_pages < pages)
+		count_pages(pz, PAGE_HINTING_COUNT_VOIDED,
+			    pages - gained_pages);
+}
+
 /* Offline -> free again, unless somebody else holds a reference right now. */
 static bool put_back(struct page_hinting_zone *pz, struct page *page)
 {
 	unsigned long small_pages = pz->hinted_small_pages;
 	unsigned long hinted_pages = pz->hinted_pages;
-	bool hinted = page_private(page) & BLOCK_ACKNOWLEDGED &&
-		      is_counted(pz, page);
+	unsigned long private = page_private(page);
+	bool hinted = private & BLOCK_ACKNOWLEDGED && is_counted(pz, page);
 	unsigned int order = page_hinting_block_order(page);
 
 	lockdep_assert_held(&pz->zone->lock);
@@ -538,6 +595,8 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 	pz->keep_order = PAGE_HINTING_KEEP_NONE;
 	/* Only now, or it would look used for a moment. */
 	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages - (1UL << order));
+	account_home(pz, order, private,
+		     hinted ? pz->hinted_pages - hinted_pages : 0);
 	if (hinted) {
 		pz->marked_pages += pz->hinted_pages - hinted_pages;
 		pz->marked_small_pages += pz->hinted_small_pages - small_pages;
@@ -545,9 +604,21 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 	return true;
 }
 
+/* How long did the host take for a block? */
+static void count_latency(struct page_hinting_zone *pz, struct page *page,
+			  unsigned long now_us)
+{
+	unsigned long submitted_us = page_private(page) >>
+				     PAGE_HINTING_BLOCK_TIME_SHIFT;
+	unsigned long us = (now_us - submitted_us) & BLOCK_TIME_MAX;
+
+	pz->latencies[min(fls_long(us), PAGE_HINTING_LATENCIES - 1)]++;
+}
+
 /**
  * page_hinting_acknowledged - the host has acknowledged a block
  * @page: what the provider says is the block
+ * @now_us: the time, of the same clock as when it was submitted
  * @home_pages: is set to the size of the block if it is free again, to 0 if
  *	somebody holds a reference to it, and then it is tried again later
  *
@@ -558,7 +629,8 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
  *	nothing was done then.
  */
 struct page_hinting_zone *
-page_hinting_acknowledged(struct page *page, unsigned long *home_pages)
+page_hinting_acknowledged(struct page *page, unsigned long now_us,
+			  unsigned long *home_pages)
 {
 	struct zone *zone = page_zone(page);
 	unsigned long flags = page_hinting_lock(zone);
@@ -568,11 +640,12 @@ page_hinting_acknowledged(struct page *page, unsigned long *home_pages)
 
 	*home_pages = 0;
 	valid = pz && PageOffline(page) &&
-		(page_private(page) & ~PAGE_HINTING_BLOCK_ORDER) == BLOCK_OURS;
+		(page_private(page) & BLOCK_FLAGS) == BLOCK_OURS;
 	if (valid) {
 		trace_page_hinting_acknowledge(page,
 					       page_hinting_block_order(page));
-		pz->acknowledged_pages += pages;
+		count_pages(pz, PAGE_HINTING_COUNT_ACKNOWLEDGED, pages);
+		count_latency(pz, page, now_us);
 		set_page_private(page, page_private(page) | BLOCK_ACKNOWLEDGED);
 		if (put_back(pz, page))
 			*home_pages = pages;
@@ -583,6 +656,23 @@ page_hinting_acknowledged(struct page *page, unsigned long *home_pages)
 		pr_err_ratelimited("the host acknowledged pfn %#lx, which it did not have\n",
 				   page_to_pfn(page));
 	return valid ? pz : NULL;
+}
+
+/**
+ * page_hinting_submitted - the host has got blocks
+ * @pz: their zone
+ * @nr: how many
+ * @pages: how much memory
+ *
+ * Context: Process context. Takes the zone lock.
+ */
+void page_hinting_submitted(struct page_hinting_zone *pz, unsigned int nr,
+			    unsigned long pages)
+{
+	unsigned long flags = page_hinting_lock(pz->zone);
+
+	count(pz, PAGE_HINTING_COUNT_SUBMITTED, nr, pages);
+	page_hinting_unlock(pz->zone, flags);
 }
 
 /**
@@ -602,6 +692,7 @@ unsigned long page_hinting_not_acknowledged(struct page *page)
 	unsigned long pages = 1UL << order;
 
 	trace_page_hinting_return(page, order);
+	count_pages(zone->hinting, PAGE_HINTING_COUNT_RETURNED, pages);
 	if (!put_back(zone->hinting, page))
 		pages = 0;
 	page_hinting_unlock(zone, flags);
@@ -652,7 +743,10 @@ unsigned long page_hinting_lose(struct page_hinting_zone *pz, bool all)
 	if (all)
 		list_splice_init(&pz->retry, &pz->in_flight);
 	list_for_each_entry_safe(page, next, &pz->in_flight, lru) {
-		lost_pages += 1UL << page_hinting_block_order(page);
+		unsigned int order = page_hinting_block_order(page);
+
+		lost_pages += 1UL << order;
+		account_home(pz, order, page_private(page), 0);
 		list_del_init(&page->lru);
 	}
 	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages - lost_pages);
@@ -766,6 +860,8 @@ void page_hinting_count_start(struct page_hinting_zone *pz)
 	struct page *page;
 
 	memset(pz->nr_unhinted, 0, sizeof(pz->nr_unhinted));
+	if (pz->hinted_pages)
+		count_pages(pz, PAGE_HINTING_COUNT_VOIDED, pz->hinted_pages);
 	pz->hinted_pages = 0;
 	pz->hinted_small_pages = 0;
 	pz->hinted_high_pages = 0;
@@ -776,9 +872,12 @@ void page_hinting_count_start(struct page_hinting_zone *pz)
 	/* The key may have been switched off in the middle of a split. */
 	pz->keep_order = PAGE_HINTING_KEEP_NONE;
 	/* What is acknowledged and still referenced is hinted anew, too. */
-	list_for_each_entry(page, &pz->retry, lru)
+	list_for_each_entry(page, &pz->retry, lru) {
+		account_home(pz, page_hinting_block_order(page),
+			     page_private(page), 0);
 		set_page_private(page,
 				 page_private(page) & ~BLOCK_ACKNOWLEDGED);
+	}
 	/* Pairs with the zone's thread, which begins to count then. */
 	WRITE_ONCE(pz->counted_pfn, 0);
 	pz->armed = false;
@@ -921,6 +1020,21 @@ static unsigned long sum_up_small(struct page_hinting_zone *pz,
 	return pages;
 }
 
+/* Is there memory that would be hinted but for the type of its pageblock? */
+static bool has_ineligible(struct page_hinting_zone *pz)
+{
+	unsigned int order;
+	int migratetype;
+
+	for (order = pz->min_order; order < NR_PAGE_ORDERS; order++)
+		for (migratetype = MIGRATE_PCPTYPES;
+		     migratetype < MIGRATE_TYPES; migratetype++)
+			if (!type_is_eligible(migratetype) &&
+			    pz->nr_unhinted[order][migratetype])
+				return true;
+	return false;
+}
+
 /* Hinted memory that was used since the last sample, whatever else joined. */
 static void sample_taken(struct page_hinting_zone *pz,
 			 struct page_hinting_sample *sample)
@@ -965,12 +1079,71 @@ void page_hinting_take_sample(struct page_hinting_zone *pz,
 	sample->free_pages = zone_free(pz);
 	sample->free_low_pages = pz->free_low_pages;
 	sample_taken(pz, sample);
+	if (has_ineligible(pz))
+		page_hinting_skipped(pz, PAGE_HINTING_SKIP_ISOLATED);
 
 	pz->low_pages = pz->unhinted_pages;
 	pz->free_low_pages = sample->free_pages;
 	/* What is freed from here on is seen, or asked for anew. */
 	pz->armed = false;
 	page_hinting_unlock(pz->zone, flags);
+}
+
+/**
+ * page_hinting_in_reach - what could be hinted if nothing was kept
+ * @pz: the zone
+ *
+ * Return: unhinted pages, down to the lowest order of a sweep.
+ */
+unsigned long page_hinting_in_reach(struct page_hinting_zone *pz)
+{
+	unsigned long flags = page_hinting_lock(pz->zone);
+	unsigned long pages = pz->reach_pages;
+
+	page_hinting_unlock(pz->zone, flags);
+	return pages;
+}
+
+/**
+ * page_hinting_get_total - what became of a zone's blocks
+ * @pz: the zone
+ * @count: which ones
+ *
+ * Return: how many, and how much memory, ever.
+ */
+struct page_hinting_total
+page_hinting_get_total(struct page_hinting_zone *pz,
+		       enum page_hinting_count count)
+{
+	unsigned long flags = page_hinting_lock(pz->zone);
+	struct page_hinting_total total = pz->totals[count];
+
+	page_hinting_unlock(pz->zone, flags);
+	return total;
+}
+
+/**
+ * page_hinting_reused - how much memory was used after it was hinted
+ * @pz: the zone
+ *
+ * That is not counted, as it would cost each allocation; it is what else
+ * became of what was acknowledged.
+ *
+ * Return: in pages, ever, but what somebody holds a reference to right now
+ *	counts as used.
+ */
+unsigned long page_hinting_reused(struct page_hinting_zone *pz)
+{
+	const struct page_hinting_total *totals = pz->totals;
+	unsigned long flags = page_hinting_lock(pz->zone);
+	unsigned long pages;
+
+	pages = totals[PAGE_HINTING_COUNT_ACKNOWLEDGED].pages -
+		totals[PAGE_HINTING_COUNT_SPLIT].pages -
+		totals[PAGE_HINTING_COUNT_MERGED].pages -
+		totals[PAGE_HINTING_COUNT_VOIDED].pages - pz->hinted_pages;
+	page_hinting_unlock(pz->zone, flags);
+	return pages;
 }
 
 /* Is this the head of a hinted block that reaches over @offset pages? */

@@ -52,6 +52,7 @@ unsigned int page_hinting_min_order;
 unsigned int page_hinting_idle_min_order;
 unsigned int page_hinting_settle_ms = PAGE_HINTING_SETTLE_MS;
 unsigned int page_hinting_settle_max_ms = PAGE_HINTING_SETTLE_MAX_MS;
+unsigned int page_hinting_flush_timeout_ms = PAGE_HINTING_FLUSH_TIMEOUT_MS;
 
 static bool allowed = true;		/* page_hinting=off was not given */
 static bool enabled = true;		/* what sysfs says */
@@ -86,6 +87,8 @@ static void set_state(enum page_hinting_state new_state)
 	lockdep_assert_held(&page_hinting_mutex);
 	/* Pairs with page_hinting_get_state(). */
 	WRITE_ONCE(state, new_state);
+	if (new_state != PAGE_HINTING_RUNNING)
+		page_hinting_flush_wake();
 }
 
 /* Nobody but the mutex holder works with the device from here on. */
@@ -183,10 +186,29 @@ void page_hinting_brought_home(struct page_hinting_zone *pz,
 {
 	atomic_long_add(pages, &home_pages);
 	page_hinting_window_release(pz, pages, nr_blocks);
+	/* Whoever harvests, a flush waits for the zone's thread. */
+	if (page_hinting_flush_nr() && !READ_ONCE(pz->in_flight_pages))
+		page_hinting_wake(pz, PAGE_HINTING_EV_HARVEST);
+}
+
+/**
+ * page_hinting_home_pages - how much was brought home
+ *
+ * Return: pages, of all zones, ever; wraps.
+ */
+unsigned long page_hinting_home_pages(void)
+{
+	return atomic_long_read(&home_pages);
+}
+
+static unsigned long now_us(void)
+{
+	return ktime_to_us(ktime_get());
 }
 
 static void take_home(struct page_hinting_used *used, unsigned int nr)
 {
+	unsigned long us = now_us();
 	struct page_hinting_zone *pz = NULL;
 	unsigned long pages = 0;
 	unsigned int i, nr_blocks = 0;
@@ -195,7 +217,7 @@ static void take_home(struct page_hinting_used *used, unsigned int nr)
 		struct page_hinting_zone *next;
 		unsigned long home;
 
-		next = page_hinting_acknowledged(used[i].page, &home);
+		next = page_hinting_acknowledged(used[i].page, us, &home);
 		if (!next)
 			continue;
 		if (pz && pz != next) {
@@ -234,6 +256,7 @@ unsigned int page_hinting_harvest(struct page_hinting_device *dev)
 				       nr);
 			/* Pairs with page_hinting_host_is_gone(). */
 			WRITE_ONCE(host_is_gone, true);
+			page_hinting_flush_wake();
 			break;
 		}
 		take_home(used, nr);
@@ -270,27 +293,36 @@ bool page_hinting_arm(struct page_hinting_device *dev)
 /**
  * page_hinting_submit - hand a batch of blocks to the host
  * @dev: the provider
+ * @pz: the zone that the blocks are of
  * @batch: the blocks, which have a place in its ring each
  *
  * Context: Process context, under SRCU.
  */
 void page_hinting_submit(struct page_hinting_device *dev,
+			 struct page_hinting_zone *pz,
 			 struct page_hinting_batch *batch)
 {
-	unsigned int i;
+	unsigned long us = now_us() << PAGE_HINTING_BLOCK_TIME_SHIFT;
+	unsigned int i, nr_submitted = 0;
+	unsigned long pages = 0;
 
 	for (i = 0; i < batch->nr; i++) {
 		struct page *page = batch->pages[i];
-		struct page_hinting_zone *pz = page_zone(page)->hinting;
 		unsigned int order = page_hinting_block_order(page);
 
 		trace_page_hinting_submit(page, order);
-		if (!dev->ops->submit(dev, page, order))
+		set_page_private(page, page_private(page) | us);
+		/* From here on it may be home at any time. */
+		if (!dev->ops->submit(dev, page, order)) {
+			nr_submitted++;
+			pages += 1UL << order;
 			continue;
+		}
 		page_hinting_brought_home(pz,
 					  page_hinting_not_acknowledged(page),
 					  1);
 	}
+	page_hinting_submitted(pz, nr_submitted, pages);
 	dev->ops->kick(dev);
 }
 
@@ -402,6 +434,19 @@ void page_hinting_enable(bool enable)
 		start_running();
 	else if (!enable && state == PAGE_HINTING_RUNNING)
 		stop_running();
+}
+
+/**
+ * page_hinting_begin_anew - forget what was hinted, and hint it again
+ *
+ * Context: Process context, under page_hinting_mutex, while hinting is
+ *	running; may sleep.
+ */
+void page_hinting_begin_anew(void)
+{
+	lockdep_assert_held(&page_hinting_mutex);
+	stop_running();
+	start_running();
 }
 
 /**

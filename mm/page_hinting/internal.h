@@ -50,8 +50,62 @@
 #define PAGE_HINTING_SETTLE_MAX_MS	10000
 /* A host that acknowledges nothing for this long is not waited for. */
 #define PAGE_HINTING_SILENCE_MS		1000
+/* A flush gives up when nothing came home for this long, unless set. */
+#define PAGE_HINTING_FLUSH_TIMEOUT_MS	10000
 /* Try this often to take back a block that somebody holds a reference to. */
 #define PAGE_HINTING_RETRY_MS		10
+
+/* Acknowledgments are counted by the power of two of microseconds they took. */
+#define PAGE_HINTING_LATENCIES		24
+
+/**
+ * enum page_hinting_count - what is counted of a zone's blocks, for ever
+ * @PAGE_HINTING_COUNT_PULLED: taken off the free lists
+ * @PAGE_HINTING_COUNT_SUBMITTED: handed to the host
+ * @PAGE_HINTING_COUNT_ACKNOWLEDGED: the host has acknowledged them
+ * @PAGE_HINTING_COUNT_RETURNED: came back without that
+ * @PAGE_HINTING_COUNT_SPLIT: parts of hinted blocks that were split, too small
+ *	to be hinted by themselves
+ * @PAGE_HINTING_COUNT_MERGED: hinted, and merged with what is not
+ * @PAGE_HINTING_COUNT_VOIDED: acknowledged, but the mark was not to stay
+ * @NR_PAGE_HINTING_COUNTS: how many there are
+ *
+ * What else was acknowledged and is not hinted any more has been used.
+ */
+enum page_hinting_count {
+	PAGE_HINTING_COUNT_PULLED,
+	PAGE_HINTING_COUNT_SUBMITTED,
+	PAGE_HINTING_COUNT_ACKNOWLEDGED,
+	PAGE_HINTING_COUNT_RETURNED,
+	PAGE_HINTING_COUNT_SPLIT,
+	PAGE_HINTING_COUNT_MERGED,
+	PAGE_HINTING_COUNT_VOIDED,
+	NR_PAGE_HINTING_COUNTS,
+};
+
+/**
+ * enum page_hinting_reason - why a look at a zone left free memory unhinted
+ * @PAGE_HINTING_SKIP_KEPT: the policy keeps it for the workload
+ * @PAGE_HINTING_SKIP_WATERMARK: too little is free
+ * @PAGE_HINTING_SKIP_BACK_OFF: an allocation found it hard to get memory, or
+ *	somebody asked for a range, a moment ago
+ * @PAGE_HINTING_SKIP_ISOLATED: it is isolated, or reserved for atomic
+ *	allocations
+ * @PAGE_HINTING_SKIP_RING: the host's ring is full
+ * @PAGE_HINTING_SKIP_WINDOW: the window is, or the zone's part of it
+ * @PAGE_HINTING_SKIP_DISABLED: hinting is switched off, or suspended
+ * @NR_PAGE_HINTING_REASONS: how many there are
+ */
+enum page_hinting_reason {
+	PAGE_HINTING_SKIP_KEPT,
+	PAGE_HINTING_SKIP_WATERMARK,
+	PAGE_HINTING_SKIP_BACK_OFF,
+	PAGE_HINTING_SKIP_ISOLATED,
+	PAGE_HINTING_SKIP_RING,
+	PAGE_HINTING_SKIP_WINDOW,
+	PAGE_HINTING_SKIP_DISABLED,
+	NR_PAGE_HINTING_REASONS,
+};
 
 /**
  * enum page_hinting_state - what hinting as a whole is doing
@@ -80,6 +134,13 @@ enum page_hinting_event {
 	PAGE_HINTING_EV_HARVEST,	/* the host has acknowledged blocks */
 	PAGE_HINTING_EV_WINDOW,		/* a part of the window is free again */
 	PAGE_HINTING_EV_CHANGED,	/* state or knobs are others */
+	PAGE_HINTING_EV_FLUSH,		/* all is to be hinted, or was */
+};
+
+/* Blocks, and the memory that they are. */
+struct page_hinting_total {
+	unsigned long blocks;
+	unsigned long pages;
 };
 
 /**
@@ -113,7 +174,9 @@ enum page_hinting_event {
  * @taken: hinted memory worth mentioning was taken since the last sample
  * @taken_at: jiffies; when
  * @in_flight_pages: on @in_flight and @retry
- * @acknowledged_pages: acknowledged ever; wraps
+ * @totals: what became of blocks; each wraps
+ * @latencies: acknowledged within 2^index microseconds of submission, and not
+ *	within half of that; the last, later; each wraps
  * @keep_order: blocks of this order and more that join a list are hinted, as
  *	they are parts of one that is; PAGE_HINTING_KEEP_NONE but for a moment
  * @counted_pfn: blocks below it are counted; 0 is none and hooks off,
@@ -136,6 +199,13 @@ enum page_hinting_event {
  *	could. The thread's.
  * @busy_ms: when there last was something unhinted; the thread's
  * @pcp_drained: no free came since per-CPU lists were drained; the thread's
+ * @skips: looks that left memory unhinted, by reason; the thread's, read by
+ *	who shows them
+ * @no_room: there was none in the window a moment ago; the thread's
+ * @flush_nr: the flush that the thread is at, or was
+ * @flush_pages: what it has to pull for it yet; the thread's, read by who
+ *	shows it
+ * @flushed_nr: the flush that it has done its part of; lockless
  * @quiet_until: jiffies; nothing is pulled before. Lockless.
  */
 struct page_hinting_zone {
@@ -163,7 +233,8 @@ struct page_hinting_zone {
 	bool taken;
 	unsigned long taken_at;
 	unsigned long in_flight_pages;
-	unsigned long acknowledged_pages;
+	struct page_hinting_total totals[NR_PAGE_HINTING_COUNTS];
+	unsigned long latencies[PAGE_HINTING_LATENCIES];
 	unsigned int keep_order;
 	unsigned long counted_pfn;
 	unsigned int min_order;
@@ -184,6 +255,11 @@ struct page_hinting_zone {
 	unsigned int look_in_ms;
 	u64 busy_ms;
 	bool pcp_drained;
+	unsigned long skips[NR_PAGE_HINTING_REASONS];
+	bool no_room;
+	unsigned int flush_nr;
+	unsigned long flush_pages;
+	unsigned int flushed_nr;
 
 	unsigned long quiet_until;
 };
@@ -206,13 +282,17 @@ extern unsigned int page_hinting_min_order;
 extern unsigned int page_hinting_idle_min_order;
 extern unsigned int page_hinting_settle_ms;
 extern unsigned int page_hinting_settle_max_ms;
+extern unsigned int page_hinting_flush_timeout_ms;
 
 /* block.c: what happens to a block, under the lock of its zone */
 unsigned int page_hinting_pull(struct page_hinting_zone *pz, unsigned int order,
 			       unsigned long limit_pages, unsigned int limit_nr,
 			       struct page_hinting_batch *batch);
 struct page_hinting_zone *
-page_hinting_acknowledged(struct page *page, unsigned long *home_pages);
+page_hinting_acknowledged(struct page *page, unsigned long now_us,
+			  unsigned long *home_pages);
+void page_hinting_submitted(struct page_hinting_zone *pz, unsigned int nr,
+			    unsigned long pages);
 unsigned long page_hinting_not_acknowledged(struct page *page);
 unsigned long page_hinting_retry(struct page_hinting_zone *pz);
 unsigned long page_hinting_lose(struct page_hinting_zone *pz, bool all);
@@ -228,6 +308,11 @@ bool page_hinting_try_arm(struct page_hinting_zone *pz,
 			  unsigned long wake_pages);
 void page_hinting_take_sample(struct page_hinting_zone *pz,
 			      struct page_hinting_sample *sample);
+unsigned long page_hinting_in_reach(struct page_hinting_zone *pz);
+struct page_hinting_total
+page_hinting_get_total(struct page_hinting_zone *pz,
+		       enum page_hinting_count count);
+unsigned long page_hinting_reused(struct page_hinting_zone *pz);
 
 /* window.c */
 void page_hinting_window_set(unsigned long bytes);
@@ -254,10 +339,17 @@ void page_hinting_zones_update_later(void);
 void page_hinting_give_up(struct page_hinting_zone *pz, bool all);
 int page_hinting_zones_init(void);
 
+/* flush.c */
+int page_hinting_flush(bool anew);
+unsigned int page_hinting_flush_nr(void);
+unsigned long page_hinting_flush_left(void);
+void page_hinting_flush_wake(void);
+
 /* core.c */
 enum page_hinting_state page_hinting_get_state(void);
 unsigned int page_hinting_harvest(struct page_hinting_device *dev);
 void page_hinting_submit(struct page_hinting_device *dev,
+			 struct page_hinting_zone *pz,
 			 struct page_hinting_batch *batch);
 void page_hinting_brought_home(struct page_hinting_zone *pz,
 			       unsigned long pages, unsigned int nr_blocks);
@@ -265,6 +357,8 @@ bool page_hinting_arm(struct page_hinting_device *dev);
 bool page_hinting_host_is_gone(void);
 bool page_hinting_enabled(void);
 void page_hinting_enable(bool enable);
+void page_hinting_begin_anew(void);
+unsigned long page_hinting_home_pages(void);
 void page_hinting_set_order(unsigned int min_order, bool by_user);
 void page_hinting_set_idle_order(unsigned int idle_min_order);
 unsigned int page_hinting_reach_order(void);
@@ -274,8 +368,12 @@ int page_hinting_sysfs_init(void);
 int page_hinting_sysfs_add(struct page_hinting_zone *pz);
 void page_hinting_sysfs_remove(struct page_hinting_zone *pz);
 
-/* page_private() of a block in flight: its order, and what block.c adds. */
+/*
+ * page_private() of a block in flight: its order, what block.c adds, and above
+ * that the microseconds, as far as there is room, when it was submitted.
+ */
 #define PAGE_HINTING_BLOCK_ORDER	0xffUL
+#define PAGE_HINTING_BLOCK_TIME_SHIFT	10
 
 static inline unsigned int page_hinting_block_order(const struct page *page)
 {
@@ -320,6 +418,14 @@ static inline void page_hinting_unlock(struct zone *zone, unsigned long flags)
 {
 	page_hinting_hold_end();
 	spin_unlock_irqrestore(&zone->lock, flags);
+}
+
+/* The thread has left memory unhinted. */
+static inline void page_hinting_skipped(struct page_hinting_zone *pz,
+					enum page_hinting_reason reason)
+{
+	/* Pairs with who shows it. */
+	WRITE_ONCE(pz->skips[reason], pz->skips[reason] + 1);
 }
 
 /* For how many jiffies more, if it is not long over, as jiffies wrap. */

@@ -438,6 +438,33 @@ static void forget_pages(struct minmax *lows, unsigned long pages)
 		lows->s[i].v -= min_t(unsigned long, lows->s[i].v, pages);
 }
 
+/* Hinting itself took unhinted memory, in blocks of the usual order and above. */
+static void forget_unhinted(struct page_hinting_policy *policy,
+			    unsigned long pages)
+{
+	forget_pages(&policy->low, pages);
+	forget_pages(&policy->recent_low, pages);
+	policy->level_pages -= min(policy->level_pages, pages);
+}
+
+/**
+ * page_hinting_policy_flushed - memory was hinted that may have been needed
+ * @policy: the policy
+ * @pages: how much, in blocks of the usual order and above
+ *
+ * Nothing is to be learnt from it when that comes back soon, nor from what
+ * was hinted before, which could not be told from it.
+ */
+void page_hinting_policy_flushed(struct page_hinting_policy *policy,
+				 unsigned long pages)
+{
+	forget_unhinted(policy, pages);
+	policy->ledger_len = 0;
+	policy->early_pages = 0;
+	policy->fresh = false;
+	policy->ladder.on_trial = false;
+}
+
 /**
  * page_hinting_policy_pulled - unhinted memory went, and nobody needed it
  * @policy: the policy
@@ -453,9 +480,7 @@ void page_hinting_policy_pulled(struct page_hinting_policy *policy,
 
 	if (!pages)
 		return;
-	forget_pages(&policy->low, pages);
-	forget_pages(&policy->recent_low, pages);
-	policy->level_pages -= min(policy->level_pages, pages);
+	forget_unhinted(policy, pages);
 	if (policy->fresh) {
 		policy->fresh = policy->level_pages >=
 				PAGE_HINTING_SIGNIFICANT_PAGES;

@@ -167,6 +167,8 @@ void page_hinting_policy_set_orders(struct page_hinting_policy *policy,
 struct page_hinting_advice
 page_hinting_policy_step(struct page_hinting_policy *policy,
 			 const struct page_hinting_sample *sample);
+void page_hinting_policy_flushed(struct page_hinting_policy *policy,
+				 unsigned long pages);
 void page_hinting_policy_pulled(struct page_hinting_policy *policy,
 				unsigned long pages);
 

@@ -4,10 +4,12 @@
  *
  * See Documentation/ABI/testing/sysfs-kernel-mm-page-hinting.
  */
+#include <linux/array_size.h>
 #include <linux/kstrtox.h>
 #include <linux/mm.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/sysfs.h>
 
 #include "internal.h"
@@ -15,6 +17,11 @@
 #define SETTLE_MIN_MS		10
 #define SETTLE_MAX_MS		(60 * 60 * 1000)
 #define WINDOW_MAX_BYTES	SZ_1G
+#define FLUSH_TIMEOUT_MAX_MS	(60 * 60 * 1000)
+
+/* What may be written to "flush". */
+#define FLUSH_REST		1
+#define FLUSH_ANEW		2
 
 static struct kobject *page_hinting_kobj;
 
@@ -179,6 +186,55 @@ static ssize_t settle_max_ms_store(struct kobject *kobj,
 
 static struct kobj_attribute settle_max_ms_attr = __ATTR_RW(settle_max_ms);
 
+static ssize_t flush_show(struct kobject *kobj, struct kobj_attribute *attr,
+			  char *buf)
+{
+	return sysfs_emit(buf, "%llu\n",
+			  (u64)page_hinting_flush_left() << PAGE_SHIFT);
+}
+
+static ssize_t flush_store(struct kobject *kobj, struct kobj_attribute *attr,
+			   const char *buf, size_t count)
+{
+	unsigned long value;
+	int err;
+
+	err = parse(buf, 0, ULONG_MAX, &value);
+	if (err)
+		return err;
+	if (value != FLUSH_REST && value != FLUSH_ANEW)
+		return -EINVAL;
+	err = page_hinting_flush(value == FLUSH_ANEW);
+	return err ?: count;
+}
+
+static struct kobj_attribute flush_attr = __ATTR_RW(flush);
+
+static ssize_t flush_timeout_ms_show(struct kobject *kobj,
+				     struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  READ_ONCE(page_hinting_flush_timeout_ms));
+}
+
+static ssize_t flush_timeout_ms_store(struct kobject *kobj,
+				      struct kobj_attribute *attr,
+				      const char *buf, size_t count)
+{
+	unsigned long value;
+	int err;
+
+	err = parse(buf, 1, FLUSH_TIMEOUT_MAX_MS, &value);
+	if (err)
+		return err;
+	/* Pairs with who waits. */
+	WRITE_ONCE(page_hinting_flush_timeout_ms, value);
+	return count;
+}
+
+static struct kobj_attribute flush_timeout_ms_attr =
+	__ATTR_RW(flush_timeout_ms);
+
 static struct attribute *page_hinting_attrs[] = {
 	&enabled_attr.attr,
 	&min_order_attr.attr,
@@ -186,12 +242,19 @@ static struct attribute *page_hinting_attrs[] = {
 	&window_bytes_attr.attr,
 	&settle_ms_attr.attr,
 	&settle_max_ms_attr.attr,
+	&flush_attr.attr,
+	&flush_timeout_ms_attr.attr,
 	NULL,
 };
 
 static const struct attribute_group page_hinting_group = {
 	.attrs = page_hinting_attrs,
 };
+
+static struct page_hinting_zone *to_zone(struct kobject *kobj)
+{
+	return container_of(kobj, struct page_hinting_zone, kobj);
+}
 
 /* One of a zone's numbers, in bytes, as of one moment. */
 static ssize_t emit_pages(struct page_hinting_zone *pz, char *buf,
@@ -209,9 +272,8 @@ static ssize_t _name##_bytes_show(struct kobject *kobj,			\
 				  struct kobj_attribute *attr,		\
 				  char *buf)				\
 {									\
-	struct page_hinting_zone *pz;					\
+	struct page_hinting_zone *pz = to_zone(kobj);			\
 									\
-	pz = container_of(kobj, struct page_hinting_zone, kobj);	\
 	return emit_pages(pz, buf, &pz->_name##_pages);			\
 }									\
 static struct kobj_attribute _name##_bytes_attr = __ATTR_RO(_name##_bytes)
@@ -219,32 +281,159 @@ static struct kobj_attribute _name##_bytes_attr = __ATTR_RO(_name##_bytes)
 ZONE_BYTES_ATTR(hinted);
 ZONE_BYTES_ATTR(unhinted);
 ZONE_BYTES_ATTR(in_flight);
-ZONE_BYTES_ATTR(acknowledged);
 ZONE_BYTES_ATTR(refaulted);
+
+static ssize_t reused_bytes_show(struct kobject *kobj,
+				 struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n",
+			  (u64)page_hinting_reused(to_zone(kobj)) << PAGE_SHIFT);
+}
+
+static struct kobj_attribute reused_bytes_attr = __ATTR_RO(reused_bytes);
 
 static ssize_t zone_settle_ms_show(struct kobject *kobj,
 				   struct kobj_attribute *attr, char *buf)
 {
-	struct page_hinting_zone *pz;
-
-	pz = container_of(kobj, struct page_hinting_zone, kobj);
 	/* Pairs with the zone's thread. */
-	return sysfs_emit(buf, "%lu\n", READ_ONCE(pz->settle_ms));
+	return sysfs_emit(buf, "%lu\n", READ_ONCE(to_zone(kobj)->settle_ms));
 }
 
 static struct kobj_attribute zone_settle_ms_attr =
 	__ATTR(settle_ms, 0444, zone_settle_ms_show, NULL);
 
+/* The counts of one moment, in a line. */
+static ssize_t ack_latency_us_show(struct kobject *kobj,
+				   struct kobj_attribute *attr, char *buf)
+{
+	struct page_hinting_zone *pz = to_zone(kobj);
+	unsigned long latencies[PAGE_HINTING_LATENCIES];
+	unsigned long flags;
+	unsigned int i;
+	int len = 0;
+
+	flags = page_hinting_lock(pz->zone);
+	memcpy(latencies, pz->latencies, sizeof(latencies));
+	page_hinting_unlock(pz->zone, flags);
+	for (i = 0; i < ARRAY_SIZE(latencies); i++)
+		len += sysfs_emit_at(buf, len, "%s%lu", i ? " " : "",
+				     latencies[i]);
+	return len + sysfs_emit_at(buf, len, "\n");
+}
+
+static struct kobj_attribute ack_latency_us_attr = __ATTR_RO(ack_latency_us);
+
 static struct attribute *zone_attrs[] = {
 	&hinted_bytes_attr.attr,
 	&unhinted_bytes_attr.attr,
 	&in_flight_bytes_attr.attr,
-	&acknowledged_bytes_attr.attr,
 	&refaulted_bytes_attr.attr,
+	&reused_bytes_attr.attr,
 	&zone_settle_ms_attr.attr,
+	&ack_latency_us_attr.attr,
 	NULL,
 };
-ATTRIBUTE_GROUPS(zone);
+
+static const struct attribute_group zone_group = {
+	.attrs = zone_attrs,
+};
+
+/**
+ * struct count_attr - a file that shows one of many counts
+ * @attr: the file
+ * @nr: which one
+ */
+struct count_attr {
+	struct kobj_attribute attr;
+	unsigned int nr;
+};
+
+static unsigned int to_nr(struct kobj_attribute *attr)
+{
+	return container_of(attr, struct count_attr, attr)->nr;
+}
+
+static ssize_t total_bytes_show(struct kobject *kobj,
+				struct kobj_attribute *attr, char *buf)
+{
+	struct page_hinting_total total;
+
+	total = page_hinting_get_total(to_zone(kobj), to_nr(attr));
+	return sysfs_emit(buf, "%llu\n", (u64)total.pages << PAGE_SHIFT);
+}
+
+static ssize_t total_blocks_show(struct kobject *kobj,
+				 struct kobj_attribute *attr, char *buf)
+{
+	struct page_hinting_total total;
+
+	total = page_hinting_get_total(to_zone(kobj), to_nr(attr));
+	return sysfs_emit(buf, "%lu\n", total.blocks);
+}
+
+#define TOTAL_ATTR(_name, _unit, _nr) (&((struct count_attr) {		\
+		.attr = __ATTR(_name##_##_unit, 0444,			\
+			       total_##_unit##_show, NULL),		\
+		.nr = PAGE_HINTING_COUNT_##_nr,				\
+	}).attr.attr)
+
+#define TOTAL_ATTRS(_name, _nr)						\
+	TOTAL_ATTR(_name, bytes, _nr), TOTAL_ATTR(_name, blocks, _nr)
+
+static struct attribute *total_attrs[] = {
+	TOTAL_ATTRS(pulled, PULLED),
+	TOTAL_ATTRS(submitted, SUBMITTED),
+	TOTAL_ATTRS(acknowledged, ACKNOWLEDGED),
+	TOTAL_ATTRS(returned, RETURNED),
+	TOTAL_ATTRS(split, SPLIT),
+	TOTAL_ATTRS(merged, MERGED),
+	TOTAL_ATTRS(voided, VOIDED),
+	NULL,
+};
+
+static_assert(ARRAY_SIZE(total_attrs) == 2 * NR_PAGE_HINTING_COUNTS + 1);
+
+static const struct attribute_group total_group = {
+	.attrs = total_attrs,
+};
+
+static ssize_t skip_show(struct kobject *kobj, struct kobj_attribute *attr,
+			 char *buf)
+{
+	/* Pairs with page_hinting_skipped(). */
+	return sysfs_emit(buf, "%lu\n",
+			  READ_ONCE(to_zone(kobj)->skips[to_nr(attr)]));
+}
+
+#define SKIP_ATTR(_name, _nr) (&((struct count_attr) {			\
+		.attr = __ATTR(_name, 0444, skip_show, NULL),		\
+		.nr = PAGE_HINTING_SKIP_##_nr,				\
+	}).attr.attr)
+
+static struct attribute *skip_attrs[] = {
+	SKIP_ATTR(kept, KEPT),
+	SKIP_ATTR(watermark, WATERMARK),
+	SKIP_ATTR(back_off, BACK_OFF),
+	SKIP_ATTR(isolated, ISOLATED),
+	SKIP_ATTR(ring_full, RING),
+	SKIP_ATTR(window_full, WINDOW),
+	SKIP_ATTR(disabled, DISABLED),
+	NULL,
+};
+
+static_assert(ARRAY_SIZE(skip_attrs) == NR_PAGE_HINTING_REASONS + 1);
+
+static const struct attribute_group skip_group = {
+	.name = "not_hinted",
+	.attrs = skip_attrs,
+};
+
+static const struct attribute_group *zone_groups[] = {
+	&zone_group,
+	&total_group,
+	&skip_group,
+	NULL,
+};
 
 static void release_zone(struct kobject *kobj)
 {

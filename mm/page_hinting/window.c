@@ -124,6 +124,7 @@ unsigned long page_hinting_window_reserve(struct page_hinting_zone *pz,
 	unsigned long block_pages = 1UL << order;
 	struct window *window = &page_hinting_window;
 	unsigned long limit, pages, blocks;
+	enum page_hinting_reason reason;
 
 	spin_lock(&window->lock);
 	/* One block has to fit, however large it is. */
@@ -131,6 +132,7 @@ unsigned long page_hinting_window_reserve(struct page_hinting_zone *pz,
 	pages = limit - min(limit, window->used_pages);
 	pages = min3(pages, want_pages, zone_room(pz, order, capacity, limit));
 	blocks = capacity - min(capacity, window->used_blocks);
+	reason = blocks ? PAGE_HINTING_SKIP_WINDOW : PAGE_HINTING_SKIP_RING;
 	blocks = min3(blocks, (unsigned long)*nr_blocks, pages / block_pages);
 	if (!blocks)
 		pages = 0;
@@ -142,6 +144,8 @@ unsigned long page_hinting_window_reserve(struct page_hinting_zone *pz,
 	window->waited_for |= !blocks;
 	spin_unlock(&window->lock);
 
+	if (!blocks)
+		page_hinting_skipped(pz, reason);
 	*nr_blocks = blocks;
 	return pages;
 }

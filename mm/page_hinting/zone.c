@@ -23,6 +23,7 @@
 #include <linux/printk.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/vmstat.h>
 #include <linux/workqueue.h>
 #include <trace/events/page_hinting.h>
 
@@ -68,6 +69,21 @@ void page_hinting_wake_all(enum page_hinting_event event)
 	rcu_read_unlock();
 }
 
+/* See page_hinting_show_mem(). Without the zone locks, which may be held. */
+void __page_hinting_show_mem(void)
+{
+	struct page_hinting_zone *pz;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(pz, &page_hinting_zones, node)
+		pr_info("Node %d %s hinted:%lukB unhinted:%lukB in_flight:%lukB\n",
+			zone_to_nid(pz->zone), pz->zone->name,
+			data_race(pz->hinted_pages) << (PAGE_SHIFT - 10),
+			data_race(pz->unhinted_pages) << (PAGE_SHIFT - 10),
+			READ_ONCE(pz->in_flight_pages) << (PAGE_SHIFT - 10));
+	rcu_read_unlock();
+}
+
 static void wake_from_irq_work(struct irq_work *work)
 {
 	struct page_hinting_zone *pz;
@@ -92,6 +108,7 @@ static unsigned long hint_batch(struct page_hinting_device *dev,
 			     1UL << order));
 	reserved = page_hinting_window_reserve(pz, order, dev->capacity,
 					       want_pages, &nr_blocks);
+	pz->no_room = !reserved;
 	if (!reserved)
 		return 0;
 
@@ -99,7 +116,7 @@ static unsigned long hint_batch(struct page_hinting_device *dev,
 	page_hinting_window_release(pz, reserved - pulled,
 				    nr_blocks - batch.nr);
 	if (batch.nr)
-		page_hinting_submit(dev, &batch);
+		page_hinting_submit(dev, pz, &batch);
 	return pulled;
 }
 
@@ -114,6 +131,7 @@ static unsigned long hint(struct page_hinting_device *dev,
 {
 	unsigned long left_pages = pages;
 
+	pz->no_room = false;
 	while (left_pages >> order && page_hinting_may_pull(pz)) {
 		unsigned long pulled = hint_batch(dev, pz, order, left_pages);
 
@@ -122,6 +140,8 @@ static unsigned long hint(struct page_hinting_device *dev,
 		left_pages -= min(left_pages, pulled);
 		cond_resched();
 	}
+	if (left_pages >> order && page_hinting_quiet_left(pz))
+		page_hinting_skipped(pz, PAGE_HINTING_SKIP_BACK_OFF);
 	return pages - left_pages;
 }
 
@@ -190,6 +210,64 @@ static bool go_idle(struct page_hinting_zone *pz,
 	return page_hinting_try_arm(pz, advice->wake_pages);
 }
 
+/* Count all blocks, if they are not. Returns false if that was broken off. */
+static bool count_blocks(struct page_hinting_zone *pz)
+{
+	/* Pairs with page_hinting_count_start(), which may come any time. */
+	while (READ_ONCE(pz->counted_pfn) != ULONG_MAX) {
+		if (page_hinting_get_state() != PAGE_HINTING_RUNNING)
+			return false;
+		if (!page_hinting_count_chunk(pz))
+			forget_samples(pz);
+		cond_resched();
+	}
+	return true;
+}
+
+/*
+ * Hint all there is, however small, for a flush. When nothing can be pulled
+ * any more and the host has acknowledged the rest, that is done. Until the
+ * flush is over, nothing else is hinted. Returns the time to sleep.
+ */
+static unsigned long hint_all(struct page_hinting_device *dev,
+			      struct page_hinting_zone *pz, unsigned int nr)
+{
+	/* Pairs with page_hinting_set_orders(). */
+	unsigned int min_order = READ_ONCE(pz->min_order);
+	unsigned int reach_order = READ_ONCE(pz->reach_order);
+	unsigned long usual_pages, pages;
+
+	if (pz->flushed_nr == nr || !count_blocks(pz))
+		return MAX_SCHEDULE_TIMEOUT;
+	/* Not what is freed from here on, or there might be no end to it. */
+	if (pz->flush_nr != nr) {
+		pz->flush_nr = nr;
+		WRITE_ONCE(pz->flush_pages, page_hinting_in_reach(pz));
+	}
+
+	do {
+		usual_pages = hint(dev, pz, min_order, pz->flush_pages);
+		page_hinting_policy_flushed(&pz->policy, usual_pages);
+		pages = usual_pages;
+		if (reach_order < min_order && !pz->no_room)
+			pages += hint(dev, pz, reach_order,
+				      pz->flush_pages - usual_pages);
+		/* Pairs with page_hinting_flush_left(). */
+		WRITE_ONCE(pz->flush_pages, pz->flush_pages - pages);
+	} while (pages && pz->flush_pages);
+
+	if (page_hinting_quiet_left(pz))
+		return page_hinting_quiet_left(pz);
+	/* Who makes room, or brings the last block home, wakes this thread. */
+	if (!pz->no_room && !READ_ONCE(pz->in_flight_pages)) {
+		WRITE_ONCE(pz->flush_pages, 0);
+		/* Pairs with the waiter. */
+		WRITE_ONCE(pz->flushed_nr, nr);
+		page_hinting_flush_wake();
+	}
+	return MAX_SCHEDULE_TIMEOUT;
+}
+
 /* Look at the zone, and hint what is idle. Returns the time to sleep. */
 static unsigned long look_and_hint(struct page_hinting_device *dev,
 				   struct page_hinting_zone *pz)
@@ -199,22 +277,19 @@ static unsigned long look_and_hint(struct page_hinting_device *dev,
 	unsigned int look_in_ms;
 	unsigned long timeout;
 
-	/* Pairs with page_hinting_count_start(), which may come any time. */
-	while (READ_ONCE(pz->counted_pfn) != ULONG_MAX) {
-		if (page_hinting_get_state() != PAGE_HINTING_RUNNING)
-			return MAX_SCHEDULE_TIMEOUT;
-		if (!page_hinting_count_chunk(pz))
-			forget_samples(pz);
-		cond_resched();
-	}
-
+	if (!count_blocks(pz))
+		return MAX_SCHEDULE_TIMEOUT;
 	page_hinting_take_sample(pz, &sample);
 	advice = page_hinting_policy_step(&pz->policy, &sample);
 	trace_page_hinting_decide(pz->zone, &sample, &advice,
 				  pz->policy.settle_ms);
-	if (advice.refaulted_pages)
+	if (advice.refaulted_pages) {
+		count_vm_events(PAGE_HINTING_REFAULTED, advice.refaulted_pages);
 		trace_page_hinting_refault(pz->zone, advice.refaulted_pages,
 					   pz->policy.settle_ms);
+	}
+	if (sample.unhinted_pages > advice.hint_pages)
+		page_hinting_skipped(pz, PAGE_HINTING_SKIP_KEPT);
 	/* Pairs with who shows them. */
 	WRITE_ONCE(pz->settle_ms, pz->policy.settle_ms);
 	WRITE_ONCE(pz->refaulted_pages,
@@ -241,6 +316,19 @@ static void retry_references(struct page_hinting_zone *pz)
 		page_hinting_brought_home(pz, pages, 0);
 }
 
+/* Returns for how long to sleep. */
+static unsigned long work_with(struct page_hinting_device *dev,
+			       struct page_hinting_zone *pz)
+{
+	unsigned int nr = page_hinting_flush_nr();
+
+	if (page_hinting_get_state() != PAGE_HINTING_RUNNING) {
+		page_hinting_skipped(pz, PAGE_HINTING_SKIP_DISABLED);
+		return MAX_SCHEDULE_TIMEOUT;
+	}
+	return nr ? hint_all(dev, pz, nr) : look_and_hint(dev, pz);
+}
+
 /* Work until there is reason to sleep. Returns for how long. */
 static unsigned long work(struct page_hinting_zone *pz)
 {
@@ -263,8 +351,7 @@ static unsigned long work(struct page_hinting_zone *pz)
 	if (dev) {
 		do {
 			page_hinting_harvest(dev);
-			if (page_hinting_get_state() == PAGE_HINTING_RUNNING)
-				timeout = look_and_hint(dev, pz);
+			timeout = work_with(dev, pz);
 			/* For all zones: each harvest disarms for all, too. */
 		} while (page_hinting_window_in_use() &&
 			 !page_hinting_arm(dev) && !kthread_should_stop());
@@ -401,6 +488,7 @@ static void remove_zone(struct page_hinting_zone *pz)
 	synchronize_rcu();
 	irq_work_sync(&pz->wake_work);
 	page_hinting_sysfs_remove(pz);
+	page_hinting_flush_wake();
 }
 
 static bool zone_matters(struct zone *zone)

@@ -7,10 +7,13 @@
  *   hintload churn MIB PAUSE_MS SECONDS   fill and free it again and again
  *   hintload watch SECONDS [EVERY_MS]     print the memory's state
  *   hintload settle SECONDS               wait until all is hinted
+ *   hintload flush 1|2                    write that to "flush", and wait
  *   hintload record SECONDS               print free memory as it changes
  *   hintload sum                          print the zones' counters, summed
  */
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "load.h"
@@ -20,7 +23,7 @@
 #define SLACK_BYTES	(8UL * MIB)
 
 struct sums {
-	unsigned long long hinted, unhinted, in_flight, acknowledged;
+	unsigned long long hinted, unhinted, in_flight, acknowledged, submitted;
 };
 
 static long now_ms(void)
@@ -75,6 +78,7 @@ static int read_sums(struct sums *s)
 		s->unhinted += read_number(de->d_name, "unhinted_bytes");
 		s->in_flight += read_number(de->d_name, "in_flight_bytes");
 		s->acknowledged += read_number(de->d_name, "acknowledged_bytes");
+		s->submitted += read_number(de->d_name, "submitted_bytes");
 		zones++;
 	}
 	closedir(dir);
@@ -128,8 +132,9 @@ static void print_state(const char *word)
 	int zones = read_sums(&s);
 
 	printf("### %s free %llu kB zones %d ", word, mem_free_kb(), zones);
-	printf("hinted %llu unhinted %llu in_flight %llu acknowledged %llu\n",
+	printf("hinted %llu unhinted %llu in_flight %llu acknowledged %llu ",
 	       s.hinted, s.unhinted, s.in_flight, s.acknowledged);
+	printf("submitted %llu\n", s.submitted);
 	fflush(stdout);
 }
 
@@ -184,6 +189,17 @@ static int settle(long seconds)
 	return quiet < enough;
 }
 
+static int flush(const char *what)
+{
+	int fd = open(SYSFS "/flush", O_WRONLY), error = 0;
+	long start = now_ms();
+
+	if (fd < 0 || write(fd, what, strlen(what)) < 0)
+		error = errno;
+	printf("### flushed in %ld ms, error %d\n", now_ms() - start, error);
+	return error;
+}
+
 int main(int argc, char **argv)
 {
 	const char *cmd = argc > 1 ? argv[1] : "";
@@ -197,6 +213,8 @@ int main(int argc, char **argv)
 		return watch(a, b > 0 ? b : 200);
 	if (!strcmp(cmd, "settle") && a > 0)
 		return settle(a);
+	if (!strcmp(cmd, "flush") && a > 0)
+		return flush(argv[2]);
 	if (!strcmp(cmd, "record") && a > 0)
 		return record(a);
 	if (!strcmp(cmd, "sum")) {
@@ -205,6 +223,6 @@ int main(int argc, char **argv)
 	}
 	fprintf(stderr, "usage: hintload touch MIB [small] | settle SECONDS | sum |\n");
 	fprintf(stderr, "       churn MIB PAUSE_MS SECONDS | watch SECONDS [EVERY_MS] |\n");
-	fprintf(stderr, "       record SECONDS\n");
+	fprintf(stderr, "       flush 1|2 | record SECONDS\n");
 	return 2;
 }

@@ -16,7 +16,7 @@ MIB = 1 << 20
 SLACK = 16 * MIB
 SETTLE = 0.125      # the default of settle_ms, in seconds
 PROGRAMS = ('sysfs', 'threads', 'kpageflags', 'content', 'hotplug', 'contig', 'silent',
-            'trace')
+            'trace', 'flush', 'counters')
 SYSFS = '/sys/kernel/mm/page_hinting'
 TESTS = []
 
@@ -80,7 +80,7 @@ def selftests(report, kernels):
                     + ''.join(tap.shell(name) for name in PROGRAMS + ('sysfs',)),
                     append='cma=128M')
     vmguest.run()
-    tap.report(report, vmguest, 'hinting', PROGRAMS, may_skip=('silent',))
+    tap.report(report, vmguest, 'hinting', PROGRAMS, may_skip=('silent', 'flush'))
 
 
 @test
@@ -126,7 +126,7 @@ def content_loop(report, kernels):
 
 @test
 def counters(report, kernels):
-    """acknowledged_bytes equals the host's trace of discards, to the byte"""
+    """submitted_bytes and acknowledged_bytes equal the host's trace of discards, to the byte"""
     trace = trace_of('counters')
     vmguest = guest(kernels, 'hinting', 'counters',
                     'hintload touch 1024; hintload settle 30\n'
@@ -134,9 +134,11 @@ def counters(report, kernels):
                     f'echo 0 >{SYSFS}/enabled; sleep 1; hintload sum', trace=trace)
     vmguest.run()
     found = vm.discards(trace)
-    traced, said = sum(size for _, size, _ in found), number(vmguest.text(), 'acknowledged')
-    report.result(traced == said and traced > 1024 * MIB, 'the counters equal the trace',
-                  f'trace {traced}, counters {said} bytes')
+    traced = sum(size for _, size, _ in found)
+    for counter in 'submitted', 'acknowledged':
+        said = number(vmguest.text(), counter)
+        report.result(traced == said and traced > 1024 * MIB, f'{counter}_bytes equal the trace',
+                      f'trace {traced}, counters {said} bytes')
     report.result(not any(code for _, _, code in found), 'each discard worked')
     report.result(number(vmguest.text(), 'in_flight') == 0, 'nothing left in flight')
 
@@ -175,13 +177,19 @@ def time_to_drain(kernels):
     return math.inf if back is None else back
 
 
-@test
-def drain(report, kernels):
-    """8 GiB freed in a 10 GiB guest: 95 % back within the settle time plus 0.5 s"""
+def has_memory(report, what):
+    """Is there memory for a guest of 10 GiB? Skips WHAT if not."""
     with open('/proc/meminfo', encoding='ascii') as meminfo:
         have = int(re.search(r'MemAvailable:\s+(\d+)', meminfo.read()).group(1)) // 1024
     if have < 11 * 1024:
-        report.skip('drain of 8 GiB', f'{have} MiB available at the host, 11264 needed')
+        report.skip(what, f'{have} MiB available at the host, 11264 needed')
+    return have >= 11 * 1024
+
+
+@test
+def drain(report, kernels):
+    """8 GiB freed in a 10 GiB guest: 95 % back within the settle time plus 0.5 s"""
+    if not has_memory(report, 'drain of 8 GiB'):
         return
     times = [time_to_drain(kernels)]
     if times[0] > SETTLE + 0.5:     # the machine may have been busy: the median of three
@@ -189,6 +197,34 @@ def drain(report, kernels):
     report.result(statistics.median(times) <= SETTLE + 0.5,
                   f'95 % back within {SETTLE + 0.5} s',
                   ', '.join(f'{seconds:.2f} s' for seconds in times))
+
+
+@test
+def flush(report, kernels):
+    """8 GiB that the policy keeps: a flush returns soon, and they are gone when it does"""
+    if not has_memory(report, 'flush of 8 GiB'):
+        return
+    seen = {}
+    vmguest = guest(kernels, 'hinting', 'flush', f"""
+        for knob in settle_ms settle_max_ms; do echo 3600000 >{SYSFS}/$knob; done
+        hintload touch 8192; sleep 3; hintload flush 1; sleep 1
+        hintload sum; hintload flush 2; hintload sum""", memory=10240, timeout=400,
+                    on_line=lambda _, text: text.startswith('### flushed') and
+                    seen.setdefault('resident', vmguest.resident()))
+    vmguest.run()
+    freed = vmguest.wait_line('### freed', 0)
+    flushed = vmguest.wait_line(r'### flushed in (\d+) ms, error 0', 0)
+    if not freed or not flushed:
+        raise vm.Failure('the guest', vmguest.tail(), f'less {vmguest.log}')
+    before = max(rss for t, rss in vmguest.samples if freed[0] + 1 < t < flushed[0] - 1)
+    took_s = int(flushed[1].group(1)) / 1000
+    report.result(took_s < 0.5, 'flush returns within 0.5 s', f'{took_s:.2f} s')
+    report.result(before - seen['resident'] >= 0.95 * 8192 * MIB,
+                  'flush: 95 % of the memory was back when it returned',
+                  f'resident {before // MIB} MiB, then {seen["resident"] // MIB} MiB')
+    sums = [int(n) for n in re.findall(r'### sum .* acknowledged (\d+)', vmguest.text())]
+    report.result(len(sums) == 2 and sums[1] - sums[0] >= 8192 * MIB,
+                  'flush: 2 hints everything again', f'acknowledged {sums}')
 
 
 def time_to_return_holes(kernels, flavour, kib, wait_s):

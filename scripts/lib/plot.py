@@ -21,6 +21,14 @@ set xrange [-0.5:{end}]
 set yrange [0:*]
 set key at graph 0.98, 0.85 right top
 """
+VIEW = """
+set title "What a {mem} MiB guest sees of its free memory: {touch} MiB freed at 0 s"
+set xlabel "seconds since the guest freed its memory"
+set ylabel "GiB"
+set xrange [-1:{end}]
+set yrange [0:*]
+set key at graph 0.98, 0.6 right top
+"""
 OUTPUT = """
 set terminal {terminal} size 1200,675 font "{font}" background "#ffffff"
 set output "{name}"
@@ -79,3 +87,19 @@ def draw(directory, args, arms):
            RESIDENT.format(mem=args.mem, touch=args.touch, end=f'{end:.1f}'),
            'plot ' + ', '.join(lines))
     print(f'picture: {directory}/resident.png and resident.svg')
+
+
+def draw_view(directory, args, view):
+    """Hinted, unhinted and in-flight memory of [(seconds, counters)]; say where."""
+    lines = []
+    for name, title, colour in (('free', 'free', '#777777'), ('hinted', 'hinted', '#0072b2'),
+                                ('unhinted', 'not hinted', '#d55e00'),
+                                ('in_flight', 'in flight', '#009e73')):
+        write_points(os.path.join(directory, f'guest-{name}.dat'),
+                     [(t, counters[f'{name}_bytes'] / (1 << 30)) for t, counters in view
+                      if t >= -1], f'seconds since the free, GiB {title}')
+        lines.append(f'"guest-{name}.dat" with lines lw 3 lc rgb "{colour}" title "{title}"')
+    render(directory, 'guest',
+           VIEW.format(mem=args.mem, touch=args.touch, end=f'{view[-1][0]:.1f}'),
+           'plot ' + ', '.join(lines))
+    print(f'picture: {directory}/guest.png and guest.svg')

@@ -20,7 +20,8 @@ struct zone;
 		{ 1UL << 1, "taken" },		\
 		{ 1UL << 2, "harvest" },	\
 		{ 1UL << 3, "window" },		\
-		{ 1UL << 4, "changed" })
+		{ 1UL << 4, "changed" },	\
+		{ 1UL << 5, "flush" })
 
 /* A zone's thread begins to work; without an event, its time was over. */
 TRACE_EVENT(page_hinting_wake,
@@ -124,6 +125,26 @@ TRACE_EVENT(page_hinting_refault,
 
 	TP_printk("nid=%d zone=%s pages=%lu settle_ms=%u", __entry->nid,
 		  __get_str(zone), __entry->pages, __entry->settle_ms)
+);
+
+/* A flush is over: so much came home in that time, in pages, and an errno. */
+TRACE_EVENT(page_hinting_flush,
+
+	TP_PROTO(unsigned long pages, int err),
+
+	TP_ARGS(pages, err),
+
+	TP_STRUCT__entry(
+		__field(unsigned long, pages)
+		__field(int, err)
+	),
+
+	TP_fast_assign(
+		__entry->pages = pages;
+		__entry->err = err;
+	),
+
+	TP_printk("pages=%lu err=%d", __entry->pages, __entry->err)
 );
 
 DECLARE_EVENT_CLASS(page_hinting_block,

@@ -6,6 +6,7 @@
 #include <kunit/test.h>
 #include <linux/delay.h>
 #include <linux/gfp.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/random.h>
 #include <linux/sizes.h>
@@ -18,6 +19,8 @@
 /* An order well below that of a huge page. */
 #define TEST_LOW_ORDER		3
 #define TEST_SETTLE_MS	40
+/* So long nothing is idle. */
+#define NEVER_MS	3600000
 
 /**
  * struct host - a host that does what a test says
@@ -200,6 +203,17 @@ static void host_exit(struct kunit *test)
 	set_knobs(PAGE_HINTING_SETTLE_MS, SZ_64M, pageblock_order);
 }
 
+static unsigned long pages_pulled(struct page_hinting_zone *pz)
+{
+	return pz->totals[PAGE_HINTING_COUNT_PULLED].pages;
+}
+
+static unsigned long pages_home(struct page_hinting_zone *pz)
+{
+	return pz->totals[PAGE_HINTING_COUNT_ACKNOWLEDGED].pages +
+	       pz->totals[PAGE_HINTING_COUNT_RETURNED].pages;
+}
+
 /* What the counts say and what a walk of the lists finds (invariant 5). */
 static void expect_counts(struct kunit *test)
 {
@@ -231,7 +245,10 @@ static void expect_counts(struct kunit *test)
 	if (hinted + hinted_small != pz->hinted_pages ||
 	    hinted_small != pz->hinted_small_pages)
 		wrong++;
+	if (pages_pulled(pz) != pages_home(pz) + pz->in_flight_pages)
+		wrong++;
 	page_hinting_unlock(pz->zone, flags);
+	KUNIT_EXPECT_LE(test, page_hinting_reused(pz), pages_home(pz));
 	KUNIT_EXPECT_EQ(test, wrong, 0UL);
 }
 
@@ -241,8 +258,7 @@ static void idle_memory_is_hinted(struct kunit *test)
 
 	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
 	expect_counts(test);
-	KUNIT_EXPECT_EQ(test, pages_of(&first_zone()->acknowledged_pages),
-			host->seen_pages);
+	KUNIT_EXPECT_EQ(test, pages_home(first_zone()), host->seen_pages);
 }
 
 /* No more than the window in flight, and none of it is handed out. */
@@ -640,6 +656,104 @@ static void small_window_splits(struct kunit *test)
 	expect_counts(test);
 }
 
+/* Free memory that is never idle: what the policy keeps, a flush does not. */
+static void keep_memory(struct kunit *test)
+{
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	set_knobs(NEVER_MS, SZ_64M, pageblock_order);
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_begin_anew();
+	mutex_unlock(&page_hinting_mutex);
+	KUNIT_ASSERT_TRUE(test, wait_for(pages_of(&first_zone()->unhinted_pages)));
+	fsleep(3 * TEST_SETTLE_MS * USEC_PER_MSEC);
+	KUNIT_EXPECT_EQ(test, pages_of(&first_zone()->hinted_pages), 0UL);
+}
+
+static void flush_hints_what_is_kept(struct kunit *test)
+{
+	struct host *host = test->priv;
+	unsigned long seen_pages;
+
+	keep_memory(test);
+	seen_pages = host->seen_pages;
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), 0);
+	KUNIT_EXPECT_TRUE(test, all_hinted());
+	KUNIT_EXPECT_EQ(test, page_hinting_flush_left(), 0UL);
+	KUNIT_EXPECT_GE(test, host->seen_pages - seen_pages,
+			pages_of(&first_zone()->hinted_pages));
+	expect_counts(test);
+
+	/* Nothing is left to do, unless all is to be done anew. */
+	seen_pages = host->seen_pages;
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), 0);
+	KUNIT_EXPECT_LT(test, host->seen_pages - seen_pages, SZ_16M >> PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(true), 0);
+	KUNIT_EXPECT_GE(test, host->seen_pages - seen_pages,
+			pages_of(&first_zone()->hinted_pages));
+	expect_counts(test);
+}
+
+static int slow_host(void *data)
+{
+	struct host *host = data;
+
+	while (!kthread_should_stop()) {
+		spin_lock(&host->lock);
+		if (host->nr_ring && host->nr_used < ARRAY_SIZE(host->used))
+			host_use(host, host->nr_ring - 1);
+		spin_unlock(&host->lock);
+		page_hinting_notify(&host->dev);
+		fsleep(50);
+	}
+	return 0;
+}
+
+/* One block at a time, the newest first, and never within a kick. */
+static void flush_waits_for_a_slow_host(struct kunit *test)
+{
+	struct host *host = test->priv;
+	struct task_struct *task;
+
+	keep_memory(test);
+	WRITE_ONCE(host->silent, true);
+	task = kthread_run(slow_host, host, "slow_host");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), 0);
+	KUNIT_EXPECT_EQ(test, host->nr_ring, 0);
+	KUNIT_EXPECT_TRUE(test, all_hinted());
+	kthread_stop(task);
+	expect_counts(test);
+}
+
+static void flush_says_why_not(struct kunit *test)
+{
+	struct host *host = test->priv;
+
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_enable(false);
+	mutex_unlock(&page_hinting_mutex);
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), -EOPNOTSUPP);
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_enable(true);
+	mutex_unlock(&page_hinting_mutex);
+	page_hinting_suspend(&host->dev);
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(true), -ENODEV);
+	host_reset(host, true);
+	page_hinting_resume(&host->dev);
+
+	keep_memory(test);
+	WRITE_ONCE(host->silent, true);
+	WRITE_ONCE(page_hinting_flush_timeout_ms, TEST_SETTLE_MS);
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), -ETIMEDOUT);
+	WRITE_ONCE(page_hinting_flush_timeout_ms, PAGE_HINTING_FLUSH_TIMEOUT_MS);
+	KUNIT_EXPECT_EQ(test, page_hinting_flush_nr(), 0U);
+	WRITE_ONCE(host->silent, false);
+	host_use_all(host);
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), 0);
+	expect_counts(test);
+}
+
 static unsigned long reserve(struct page_hinting_zone *pz, unsigned long pages)
 {
 	unsigned int nr = RING;
@@ -753,6 +867,9 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE(enabled_before_the_reset),
 	KUNIT_CASE(disabled_means_no_marks),
 	KUNIT_CASE(suspend_voids_marks),
+	KUNIT_CASE(flush_hints_what_is_kept),
+	KUNIT_CASE(flush_waits_for_a_slow_host),
+	KUNIT_CASE(flush_says_why_not),
 	KUNIT_CASE_SLOW(lower_orders),
 	KUNIT_CASE(small_window_splits),
 	KUNIT_CASE_SLOW(silent_host),

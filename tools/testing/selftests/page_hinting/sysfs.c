@@ -35,6 +35,7 @@ static const struct knob knobs[] = {
 	{ "window_bytes", 64 * MIB, { 16 * MIB, 32 * MIB, 64 * MIB }, "1" },
 	{ "settle_ms", 125, { 250, 1000, 125 }, "86400001000" },
 	{ "settle_max_ms", 10000, { 125, 60000, 10000 }, "9" },
+	{ "flush_timeout_ms", 10000, { 1, 3600000, 10000 }, "0" },
 };
 
 static const char * const bad_values[] = {
@@ -44,7 +45,13 @@ static const char * const bad_values[] = {
 
 static const char * const zone_files[] = {
 	"hinted_bytes", "unhinted_bytes", "in_flight_bytes",
-	"acknowledged_bytes", "refaulted_bytes", "settle_ms",
+	"refaulted_bytes", "reused_bytes", "settle_ms",
+	"pulled_bytes", "pulled_blocks", "submitted_bytes", "submitted_blocks",
+	"acknowledged_bytes", "acknowledged_blocks", "returned_bytes",
+	"returned_blocks", "split_bytes", "split_blocks", "merged_bytes",
+	"merged_blocks", "voided_bytes", "voided_blocks", "not_hinted/kept",
+	"not_hinted/watermark", "not_hinted/back_off", "not_hinted/isolated",
+	"not_hinted/ring_full", "not_hinted/window_full", "not_hinted/disabled",
 };
 
 static void test_defaults(void)

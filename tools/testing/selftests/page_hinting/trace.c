@@ -19,10 +19,12 @@
 #define WAIT_MS		20000
 #define NR_TESTS	6
 
-enum event { WAKE, DECIDE, REFAULT, PULL, SUBMIT, ACKNOWLEDGE, RETURN, NR_EVENTS };
+enum event {
+	WAKE, DECIDE, REFAULT, FLUSH, PULL, SUBMIT, ACKNOWLEDGE, RETURN, NR_EVENTS
+};
 
 static const char *const names[NR_EVENTS] = {
-	"wake", "decide", "refault", "pull", "submit", "acknowledge", "return",
+	"wake", "decide", "refault", "flush", "pull", "submit", "acknowledge", "return",
 };
 
 struct seen {
@@ -102,6 +104,7 @@ static bool trace_use(struct seen *seen, bool on, unsigned long long *bytes)
 	*bytes = acknowledged_bytes();
 	ok &= !write_number(EVENTS, on) && !write_knob("enabled", 1) &&
 	      use_memory(USED_BYTES) && wait_hinted(WAIT_MS) &&
+	      !write_text(PH_DIR "/flush", "1") &&
 	      !write_knob("enabled", 0) && !write_number(EVENTS, 0) &&
 	      read_trace(seen);
 	*bytes = acknowledged_bytes() - *bytes;
@@ -122,8 +125,8 @@ static void test_events(void)
 	ksft_print_msg("%llu of %llu bytes\n", seen.bytes[ACKNOWLEDGE],
 		       acknowledged);
 	ksft_test_result(ok && !seen.lost, "events can be read, none is lost\n");
-	ksft_test_result(seen.nr[WAKE] && seen.nr[DECIDE],
-			 "threads wake, and decide\n");
+	ksft_test_result(seen.nr[WAKE] && seen.nr[DECIDE] && seen.nr[FLUSH] == 1,
+			 "threads wake, and decide, and there was one flush\n");
 	ksft_test_result(seen.nr[PULL] &&
 			 seen.bytes[PULL] == seen.bytes[ACKNOWLEDGE] +
 					     seen.bytes[RETURN],

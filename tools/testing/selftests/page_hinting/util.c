@@ -22,7 +22,7 @@
 
 static const char * const knobs[] = {
 	"min_order", "idle_min_order", "window_bytes", "settle_ms",
-	"settle_max_ms", "enabled",
+	"settle_max_ms", "flush_timeout_ms", "enabled",
 };
 
 static long long saved[ARRAY_SIZE(knobs)];
@@ -104,11 +104,26 @@ static unsigned long long read_zone(const char *zone, const char *file)
 	return value < 0 ? 0 : value;
 }
 
+struct counter {
+	const char *file;
+	size_t offset;
+};
+
+#define COUNTER(_name) { #_name "_bytes", offsetof(struct sums, _name) }
+
+static const struct counter counters[] = {
+	COUNTER(hinted), COUNTER(unhinted), COUNTER(in_flight),
+	COUNTER(pulled), COUNTER(submitted), COUNTER(acknowledged),
+	COUNTER(returned), COUNTER(reused), COUNTER(split), COUNTER(merged),
+	COUNTER(voided),
+};
+
 bool read_sums(struct sums *s)
 {
 	DIR *dir = opendir(PH_DIR);
 	struct dirent *de;
 	long settle_ms;
+	size_t i;
 
 	memset(s, 0, sizeof(*s));
 	if (!dir)
@@ -116,10 +131,9 @@ bool read_sums(struct sums *s)
 	while ((de = readdir(dir))) {
 		if (strncmp(de->d_name, "node", 4))
 			continue;
-		s->hinted += read_zone(de->d_name, "hinted_bytes");
-		s->unhinted += read_zone(de->d_name, "unhinted_bytes");
-		s->in_flight += read_zone(de->d_name, "in_flight_bytes");
-		s->acknowledged += read_zone(de->d_name, "acknowledged_bytes");
+		for (i = 0; i < ARRAY_SIZE(counters); i++)
+			*(unsigned long long *)((char *)s + counters[i].offset) +=
+				read_zone(de->d_name, counters[i].file);
 		settle_ms = read_zone(de->d_name, "settle_ms");
 		if (settle_ms > s->settle_ms)
 			s->settle_ms = settle_ms;
@@ -401,6 +415,45 @@ void churn_child(void *arg)
 
 	while (use_memory(bytes))
 		sleep_ms(30);
+}
+
+#define FLAGS_CHUNK	65536
+#define QUIET_TRIES	20
+
+void count_marked(unsigned long long *hinted, unsigned long long *offline)
+{
+	static unsigned long long flags[FLAGS_CHUNK];
+	unsigned long long pfn = 0;
+	size_t n, i;
+
+	*hinted = 0;
+	*offline = 0;
+	while ((n = read_flags(pfn, FLAGS_CHUNK, flags))) {
+		for (i = 0; i < n; i++) {
+			if ((flags[i] & PF_HINTED) == PF_HINTED)
+				++*hinted;
+			else if (flags[i] & PF_OFFLINE)
+				++*offline;
+		}
+		pfn += n;
+	}
+}
+
+bool count_quietly(unsigned long long *hinted, unsigned long long *offline,
+		   struct sums *s)
+{
+	struct sums after;
+	int i;
+
+	for (i = 0; i < QUIET_TRIES; i++) {
+		wait_hinted(5000);
+		read_sums(s);
+		count_marked(hinted, offline);
+		read_sums(&after);
+		if (!s->in_flight && !memcmp(&after, s, sizeof(after)))
+			return true;
+	}
+	return false;
 }
 
 bool find_balloon(char *name, size_t size)

@@ -26,7 +26,14 @@ struct sums {
 	unsigned long long hinted;
 	unsigned long long unhinted;
 	unsigned long long in_flight;
+	unsigned long long pulled;
+	unsigned long long submitted;
 	unsigned long long acknowledged;
+	unsigned long long returned;
+	unsigned long long reused;
+	unsigned long long split;
+	unsigned long long merged;
+	unsigned long long voided;
 	long settle_ms;
 	int zones;
 };
@@ -68,6 +75,16 @@ void restore_knobs(void);
 
 /* Hint whatever was free for so long, and learn nothing from it. */
 void hint_all_the_time(int settle_ms);
+
+/* What /proc/kpageflags shows as hinted, and as OFFLINE only, in pages. */
+void count_marked(unsigned long long *hinted, unsigned long long *offline);
+
+/*
+ * Waits until the counters do not change while the marks are counted, so that
+ * both are of one moment; false: the guest never was so quiet.
+ */
+bool count_quietly(unsigned long long *hinted, unsigned long long *offline,
+		   struct sums *s);
 
 /* Wait until (nearly) all is hinted, or nothing is; false: not in time. */
 bool wait_hinted(long ms);

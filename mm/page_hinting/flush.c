@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Free page hinting: hint all there is, and wait until the host has it.
+ *
+ * For who is about to pause the guest or to take a snapshot of it. The zones'
+ * threads do the work, all at the same time, while the policy rests; what is
+ * free when they begin is to be hinted, and what is freed later is not, so
+ * that there is an end to it. One flush at a time.
+ *
+ * Waiting is interruptible, as a flush holds up nobody: a signal, and the
+ * freezer before a suspend, end it, and what was acknowledged stays so. The
+ * time limit is one on silence, not on the whole: how long that takes depends
+ * on the size of the guest, and who wants to limit it kills the writer.
+ */
+#include <linux/gfp.h>
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/wait.h>
+#include <trace/events/page_hinting.h>
+
+#include "../internal.h"
+#include "internal.h"
+
+/* Held by who flushes; outside all other locks of hinting. */
+static DEFINE_MUTEX(flush_mutex);
+static DECLARE_WAIT_QUEUE_HEAD(flush_wait);
+
+/* The number of the flush that goes on, 0 if none does. */
+static unsigned int flush_nr;
+
+/**
+ * page_hinting_flush_nr - the number of the flush that goes on
+ *
+ * Context: Any.
+ * Return: its number, 0 if there is none.
+ */
+unsigned int page_hinting_flush_nr(void)
+{
+	/* Pairs with set_nr(). */
+	return READ_ONCE(flush_nr);
+}
+
+static void set_nr(unsigned int nr)
+{
+	lockdep_assert_held(&flush_mutex);
+	/* Pairs with page_hinting_flush_nr(). */
+	WRITE_ONCE(flush_nr, nr);
+	page_hinting_wake_all(PAGE_HINTING_EV_FLUSH);
+}
+
+/**
+ * page_hinting_flush_wake - something changed that a flush may wait for
+ *
+ * Context: Any but NMI, and not under a zone lock.
+ */
+void page_hinting_flush_wake(void)
+{
+	wake_up(&flush_wait);
+}
+
+/**
+ * page_hinting_flush_left - what the flush that goes on still has to do
+ *
+ * Return: pages, free or in flight; 0 if no flush goes on.
+ */
+unsigned long page_hinting_flush_left(void)
+{
+	unsigned int nr = page_hinting_flush_nr();
+	struct page_hinting_zone *pz;
+	unsigned long pages = 0;
+	int idx;
+
+	if (!nr)
+		return 0;
+	idx = srcu_read_lock(&page_hinting_srcu);
+	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
+				 srcu_read_lock_held(&page_hinting_srcu)) {
+		/* Pairs with hint_all(). */
+		if (READ_ONCE(pz->flushed_nr) != nr)
+			pages += READ_ONCE(pz->flush_pages) +
+				 READ_ONCE(pz->in_flight_pages);
+	}
+	srcu_read_unlock(&page_hinting_srcu, idx);
+	return pages;
+}
+
+/* Have all zones done their part, and are none still being counted? */
+static bool is_done(unsigned int nr, bool *counting)
+{
+	int idx = srcu_read_lock(&page_hinting_srcu);
+	struct page_hinting_zone *pz;
+	bool done = true;
+
+	*counting = false;
+	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
+				 srcu_read_lock_held(&page_hinting_srcu)) {
+		/* Pairs with hint_all(). */
+		done &= READ_ONCE(pz->flushed_nr) == nr;
+		*counting |= READ_ONCE(pz->counted_pfn) != ULONG_MAX;
+	}
+	srcu_read_unlock(&page_hinting_srcu, idx);
+	return done;
+}
+
+/* Is there no reason to wait any more? */
+static bool is_over(unsigned int nr, bool *counting)
+{
+	return page_hinting_get_state() != PAGE_HINTING_RUNNING ||
+	       page_hinting_host_is_gone() || is_done(nr, counting);
+}
+
+/* Wait for the end of a flush. Returns 0 or an errno. */
+static int wait_for_all(unsigned int nr)
+{
+	unsigned long home_pages;
+	bool counting = false;
+	long left;
+
+	do {
+		unsigned int timeout_ms = READ_ONCE(page_hinting_flush_timeout_ms);
+
+		home_pages = page_hinting_home_pages();
+		left = wait_event_interruptible_timeout(flush_wait,
+							is_over(nr, &counting),
+							msecs_to_jiffies(timeout_ms));
+	} while (!left && (counting || page_hinting_home_pages() != home_pages));
+
+	if (left < 0)
+		return left;
+	if (!left)
+		return -ETIMEDOUT;
+	if (page_hinting_get_state() != PAGE_HINTING_RUNNING)
+		return -ECANCELED;
+	return is_done(nr, &counting) ? 0 : -EIO;
+}
+
+/* Is there somebody to flush to? Returns 0 or an errno. */
+static int prepare(bool anew)
+{
+	guard(mutex)(&page_hinting_mutex);
+	switch (page_hinting_get_state()) {
+	case PAGE_HINTING_RUNNING:
+		break;
+	case PAGE_HINTING_DISABLED:
+		return -EOPNOTSUPP;
+	default:
+		return -ENODEV;
+	}
+	if (page_hinting_host_is_gone())
+		return -EIO;
+	if (anew)
+		page_hinting_begin_anew();
+	return 0;
+}
+
+/**
+ * page_hinting_flush - hint all that is free, and wait until the host has it
+ * @anew: also what is hinted already, as after a migration
+ *
+ * Whatever the policy would keep, down to the lowest order of a sweep, yet
+ * not what the watermarks keep.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0 when the host has acknowledged all of it; -EBUSY if another flush
+ *	goes on; -ENODEV if there is no device, or it is suspended;
+ *	-EOPNOTSUPP if hinting is switched off; -ECANCELED if one of that came
+ *	meanwhile; -EIO if the host has stopped to answer for good; -ETIMEDOUT
+ *	if nothing came home for page_hinting_flush_timeout_ms; -ERESTARTSYS
+ *	if there is a signal.
+ */
+int page_hinting_flush(bool anew)
+{
+	static unsigned int last_nr;
+	unsigned long before = page_hinting_home_pages();
+	int err;
+
+	if (!mutex_trylock(&flush_mutex))
+		return -EBUSY;
+	err = prepare(anew);
+	if (!err) {
+		/* What is in the per-CPU lists is free, too. */
+		drain_all_pages(NULL);
+		/* 0 is none. */
+		last_nr = last_nr + 1 ?: 1;
+		set_nr(last_nr);
+		err = wait_for_all(last_nr);
+		set_nr(0);
+	}
+	trace_page_hinting_flush(page_hinting_home_pages() - before, err);
+	mutex_unlock(&flush_mutex);
+	return err;
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The counters of a zone: after a good deal of coming and going they add up,
+ * and what they say is hinted is what /proc/kpageflags shows.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../kselftest.h"
+#include "util.h"
+
+#define CYCLES		1000
+#define BLOCK_BYTES	(2 * MIB)
+#define MOST_BLOCKS	16
+#define USED_BYTES	(256 * MIB)
+#define SETTLE_MS	10
+#define LATENCIES	24
+#define NR_TESTS	8
+
+/* Sizes and pauses on both sides of what is hinted at once. */
+static void churn(void)
+{
+	int i;
+
+	srand(1);
+	for (i = 0; i < CYCLES; i++) {
+		if (!use_memory((rand() % MOST_BLOCKS + 1) * BLOCK_BYTES / 2))
+			ksft_exit_fail_msg("no memory\n");
+		if (!(i % 4))
+			sleep_ms(rand() % (4 * SETTLE_MS));
+	}
+}
+
+static void test_identities(void)
+{
+	unsigned long long hinted, offline;
+	struct sums s;
+
+	if (!count_quietly(&hinted, &offline, &s))
+		ksft_print_msg("the guest was never quiet\n");
+	ksft_print_msg("pulled %llu, submitted %llu, acknowledged %llu, returned %llu\n",
+		       s.pulled, s.submitted, s.acknowledged, s.returned);
+	ksft_print_msg("hinted %llu, reused %llu, split %llu, merged %llu, voided %llu\n",
+		       s.hinted, s.reused, s.split, s.merged, s.voided);
+	ksft_test_result(hinted * getpagesize() == s.hinted,
+			 "hinted_bytes is what /proc/kpageflags shows\n");
+	ksft_test_result(s.hinted == s.acknowledged - s.reused - s.split -
+			 s.merged - s.voided,
+			 "and what is left of acknowledged_bytes\n");
+	ksft_test_result(s.pulled == s.submitted &&
+			 s.submitted == s.acknowledged && !s.returned,
+			 "what was pulled was submitted and acknowledged\n");
+	ksft_test_result(s.split && s.merged, "blocks were split and merged\n");
+}
+
+/* What is taken out of hinted memory is reused, and nothing else. */
+static void test_reused(void)
+{
+	unsigned long long grown;
+	struct sums before, after;
+	char *p;
+
+	wait_hinted(5000);
+	read_sums(&before);
+	p = map_memory(USED_BYTES);
+	touch_memory(p, USED_BYTES);
+	read_sums(&after);
+	grown = after.reused - before.reused;
+	ksft_print_msg("%llu MiB reused for %lu MiB\n", grown / MIB,
+		       USED_BYTES / MIB);
+	ksft_test_result(grown >= USED_BYTES - SLACK_BYTES &&
+			 grown <= USED_BYTES + SLACK_BYTES,
+			 "reused_bytes grows by what is used\n");
+	munmap(p, USED_BYTES);
+}
+
+static void test_voided(void)
+{
+	struct sums before, after;
+
+	wait_hinted(5000);
+	read_sums(&before);
+	write_knob("enabled", 0);
+	read_sums(&after);
+	ksft_test_result(after.voided - before.voided >=
+			 before.hinted - SLACK_BYTES && !after.hinted,
+			 "enabled=0 voids what was hinted\n");
+	write_knob("enabled", 1);
+}
+
+static unsigned long long read_event(const char *event)
+{
+	FILE *f = fopen("/proc/vmstat", "r");
+	unsigned long long value = 0;
+	char name[64];
+
+	while (f && fscanf(f, "%63s %llu", name, &value) == 2)
+		if (!strcmp(name, event))
+			break;
+	if (f)
+		fclose(f);
+	return value;
+}
+
+static void test_vmstat(void)
+{
+	unsigned long long events;
+	struct sums s, after;
+	int i;
+
+	/* Zones that are gone have left their events. */
+	for (i = 0; i < 20; i++) {
+		wait_hinted(5000);
+		read_sums(&s);
+		events = read_event("page_hinting_acknowledged");
+		read_sums(&after);
+		if (after.acknowledged == s.acknowledged)
+			break;
+	}
+	ksft_print_msg("%llu pages in /proc/vmstat, %llu in sysfs\n", events,
+		       s.acknowledged / getpagesize());
+	ksft_test_result(s.acknowledged &&
+			 events * getpagesize() >= s.acknowledged,
+			 "/proc/vmstat counts acknowledgments\n");
+}
+
+/* As many as there were acknowledgments, of all zones. */
+static void test_latencies(void)
+{
+	unsigned long long value, sum = 0, blocks = 0;
+	int zones = 0, values = 0;
+	char line[1024];
+	FILE *f;
+
+	f = popen("cat " PH_DIR "/node*/acknowledged_blocks", "r");
+	while (f && fscanf(f, "%llu", &value) == 1) {
+		blocks += value;
+		zones++;
+	}
+	if (f)
+		pclose(f);
+	f = popen("cat " PH_DIR "/node*/ack_latency_us", "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		char *p = strtok(line, " \n");
+
+		for (; p; p = strtok(NULL, " \n"), values++)
+			sum += strtoull(p, NULL, 10);
+	}
+	if (f)
+		pclose(f);
+	ksft_print_msg("%llu blocks, %llu in the histogram\n", blocks, sum);
+	ksft_test_result(values == LATENCIES * zones && blocks && sum >= blocks,
+			 "each acknowledgment has its latency\n");
+}
+
+int main(void)
+{
+	const char *why = why_skip();
+
+	ksft_print_header();
+	if (why)
+		ksft_exit_skip("%s\n", why);
+	if (access("/proc/kpageflags", R_OK))
+		ksft_exit_skip("no /proc/kpageflags\n");
+	save_knobs();
+	ksft_set_plan(NR_TESTS);
+	write_knob("enabled", 1);
+	hint_all_the_time(SETTLE_MS);
+	churn();
+	test_identities();
+	test_reused();
+	test_latencies();
+	test_vmstat();
+	test_voided();
+	ksft_finished();
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A flush hints what the policy would keep, and returns when the host has it;
+ * where it cannot, it says why, and whoever waits can be killed.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../kselftest.h"
+#include "util.h"
+
+#define FLUSH		PH_DIR "/flush"
+#define USED_BYTES	(256 * MIB)
+#define NEVER_MS	3600000
+#define TIMEOUT_MS	500
+#define BOUND_MS	20000
+#define NR_TESTS	16
+#define NR_SILENT_TESTS	6
+
+static const char * const bad_values[] = {
+	"\n", "0", "3", "-1", "abc", "1 1", "99999999999999999999999999",
+};
+
+static char balloon[64];
+
+/* Free memory of which the policy keeps all; returns how much is not hinted. */
+static unsigned long long keep_memory(void)
+{
+	struct sums s;
+
+	hint_all_the_time(NEVER_MS);
+	use_memory(USED_BYTES);
+	sleep_ms(100);
+	read_sums(&s);
+	return s.unhinted;
+}
+
+static void test_flush(void)
+{
+	unsigned long long kept = keep_memory();
+	struct sums before, after;
+	long start = now_ms();
+	int ret;
+
+	read_sums(&before);
+	ret = write_text(FLUSH, "1");
+	read_sums(&after);
+	ksft_print_msg("%llu MiB unhinted, then %llu MiB, after %ld ms: %d\n",
+		       kept / MIB, after.unhinted / MIB, now_ms() - start, ret);
+	ksft_test_result(kept >= USED_BYTES / 2, "the policy keeps memory\n");
+	ksft_test_result(!ret, "flush returns 0\n");
+	ksft_test_result(after.unhinted <= SLACK_BYTES && !after.in_flight,
+			 "nothing is left to hint\n");
+	ksft_test_result(after.acknowledged - before.acknowledged >=
+			 kept - SLACK_BYTES, "the host has acknowledged it\n");
+	ksft_test_result(!read_number(FLUSH), "flush reads 0 when done\n");
+}
+
+static void test_anew(void)
+{
+	struct sums before, after;
+	int ret;
+
+	read_sums(&before);
+	ret = write_text(FLUSH, "2");
+	read_sums(&after);
+	ksft_print_msg("%llu MiB hinted, %llu MiB acknowledged: %d\n",
+		       before.hinted / MIB,
+		       (after.acknowledged - before.acknowledged) / MIB, ret);
+	ksft_test_result(!ret && after.hinted >= before.hinted - SLACK_BYTES &&
+			 after.acknowledged - before.acknowledged >=
+			 before.hinted - SLACK_BYTES,
+			 "2 hints all of it again\n");
+}
+
+static void test_bad_values(void)
+{
+	bool ok = true;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(bad_values); i++) {
+		int ret = write_text(FLUSH, bad_values[i]);
+
+		if (ret == -EINVAL || ret == -ERANGE)
+			continue;
+		ksft_print_msg("\"%s\" gave %d\n", bad_values[i], ret);
+		ok = false;
+	}
+	ksft_test_result(ok, "bad values are refused\n");
+}
+
+static void test_off(void)
+{
+	struct sums s;
+	int ret;
+
+	write_knob("enabled", 0);
+	ret = write_text(FLUSH, "1");
+	read_sums(&s);
+	ksft_test_result(ret == -EOPNOTSUPP && !s.hinted,
+			 "EOPNOTSUPP while disabled, and nothing is hinted\n");
+	write_knob("enabled", 1);
+	unbind_balloon(balloon);
+	ret = write_text(FLUSH, "1");
+	ksft_test_result(ret == -ENODEV, "ENODEV without a device\n");
+	bind_balloon(balloon);
+	ksft_test_result(!write_text(FLUSH, "1"), "0 with one again\n");
+}
+
+static void silence(bool on)
+{
+	if (on) {
+		write_number(FAULT_DIR "/interval", 1);
+		write_number(FAULT_DIR "/verbose", 0);
+		write_number(FAULT_DIR "/times", -1);
+	}
+	write_number(FAULT_DIR "/probability", on ? 100 : 0);
+}
+
+static void speak(void)
+{
+	silence(false);
+}
+
+static void flush_child(void *arg)
+{
+	signal(SIGTERM, SIG_DFL);
+	_exit(-write_text(FLUSH, "1"));
+}
+
+/* A child that waits for a silent host, and what is left to do for it. */
+static pid_t start_flush(unsigned long long *left)
+{
+	pid_t child = start_child(flush_child, NULL);
+	long end = now_ms() + BOUND_MS;
+
+	do {
+		sleep_ms(10);
+		*left = read_number(FLUSH);
+	} while (!*left && now_ms() < end);
+	return child;
+}
+
+static void test_silent(void)
+{
+	unsigned long long left;
+	long long timeout_ms = read_knob("flush_timeout_ms");
+	int status, ret;
+	pid_t child;
+	long start;
+
+	keep_memory();
+	silence(true);
+	write_knob("flush_timeout_ms", TIMEOUT_MS);
+	start = now_ms();
+	ret = write_text(FLUSH, "1");
+	ksft_print_msg("%d after %ld ms\n", ret, now_ms() - start);
+	ksft_test_result(ret == -ETIMEDOUT && now_ms() - start >= TIMEOUT_MS,
+			 "ETIMEDOUT if the host is silent\n");
+
+	write_knob("flush_timeout_ms", NEVER_MS);
+	child = start_flush(&left);
+	ksft_test_result(left, "flush reads what is left while one goes on\n");
+	ret = write_text(FLUSH, "1");
+	ksft_test_result(ret == -EBUSY, "EBUSY for a second one\n");
+	kill(child, SIGTERM);
+	status = wait_child(child, BOUND_MS);
+	ksft_test_result(status >= 0 && WIFSIGNALED(status) &&
+			 !read_number(FLUSH), "who waits can be killed\n");
+
+	child = start_flush(&left);
+	write_knob("enabled", 0);
+	status = wait_child(child, BOUND_MS);
+	ksft_test_result(status >= 0 && WIFEXITED(status) &&
+			 WEXITSTATUS(status) == ECANCELED,
+			 "ECANCELED if hinting is switched off meanwhile\n");
+	write_knob("enabled", 1);
+	speak();
+	write_knob("flush_timeout_ms", timeout_ms);
+	ksft_test_result(!write_text(FLUSH, "1"),
+			 "0 when the host speaks again\n");
+}
+
+int main(void)
+{
+	const char *why = why_skip();
+	int i;
+
+	ksft_print_header();
+	if (why)
+		ksft_exit_skip("%s\n", why);
+	if (!find_balloon(balloon, sizeof(balloon)))
+		ksft_exit_skip("no balloon driver to unbind\n");
+	save_knobs();
+	atexit(speak);
+	ksft_set_plan(NR_TESTS);
+	write_knob("enabled", 1);
+	test_flush();
+	test_anew();
+	test_bad_values();
+	test_off();
+	if (!access(FAULT_DIR, F_OK))
+		test_silent();
+	else
+		for (i = 0; i < NR_SILENT_TESTS; i++)
+			ksft_test_result_skip("no fault injection, so no silent host\n");
+	ksft_finished();
+}
