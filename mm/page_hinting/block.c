@@ -61,7 +61,7 @@
 static_assert(PGTY_buddy_offline == (PGTY_buddy | PGTY_offline));
 static_assert(MAX_PAGE_ORDER <= PAGE_HINTING_BLOCK_ORDER);
 static_assert(!(PAGE_HINTING_BLOCK_ORDER & BLOCK_FLAGS));
-static_assert(BLOCK_FLAGS < BIT(PAGE_HINTING_BLOCK_TIME_SHIFT));
+static_assert(!(BLOCK_FLAGS >> PAGE_HINTING_BLOCK_TIME_SHIFT));
 
 /* The host's huge page, as far as it is known. Does not change while used. */
 unsigned int page_hinting_granule_order __read_mostly;
@@ -75,8 +75,8 @@ static bool type_is_eligible(int migratetype)
 
 /* The first few of what is counted are also events in /proc/vmstat. */
 #define VM_EVENT(_name)							\
-	static_assert(PAGE_HINTING_COUNT_##_name ==			\
-		      PAGE_HINTING_##_name - PAGE_HINTING_PULLED)
+	static_assert(PAGE_HINTING_##_name - PAGE_HINTING_PULLED ==	\
+		      (int)PAGE_HINTING_COUNT_##_name)
 VM_EVENT(PULLED);
 VM_EVENT(SUBMITTED);
 VM_EVENT(ACKNOWLEDGED);

@@ -377,17 +377,21 @@ static ssize_t total_blocks_show(struct kobject *kobj,
 		.nr = PAGE_HINTING_COUNT_##_nr,				\
 	}).attr.attr)
 
-#define TOTAL_ATTRS(_name, _nr)						\
-	TOTAL_ATTR(_name, bytes, _nr), TOTAL_ATTR(_name, blocks, _nr)
-
 static struct attribute *total_attrs[] = {
-	TOTAL_ATTRS(pulled, PULLED),
-	TOTAL_ATTRS(submitted, SUBMITTED),
-	TOTAL_ATTRS(acknowledged, ACKNOWLEDGED),
-	TOTAL_ATTRS(returned, RETURNED),
-	TOTAL_ATTRS(split, SPLIT),
-	TOTAL_ATTRS(merged, MERGED),
-	TOTAL_ATTRS(voided, VOIDED),
+	TOTAL_ATTR(pulled, bytes, PULLED),
+	TOTAL_ATTR(pulled, blocks, PULLED),
+	TOTAL_ATTR(submitted, bytes, SUBMITTED),
+	TOTAL_ATTR(submitted, blocks, SUBMITTED),
+	TOTAL_ATTR(acknowledged, bytes, ACKNOWLEDGED),
+	TOTAL_ATTR(acknowledged, blocks, ACKNOWLEDGED),
+	TOTAL_ATTR(returned, bytes, RETURNED),
+	TOTAL_ATTR(returned, blocks, RETURNED),
+	TOTAL_ATTR(split, bytes, SPLIT),
+	TOTAL_ATTR(split, blocks, SPLIT),
+	TOTAL_ATTR(merged, bytes, MERGED),
+	TOTAL_ATTR(merged, blocks, MERGED),
+	TOTAL_ATTR(voided, bytes, VOIDED),
+	TOTAL_ATTR(voided, blocks, VOIDED),
 	NULL,
 };
 

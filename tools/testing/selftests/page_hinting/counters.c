@@ -144,9 +144,9 @@ static void test_latencies(void)
 		pclose(f);
 	f = popen("cat " PH_DIR "/node*/ack_latency_us", "r");
 	while (f && fgets(line, sizeof(line), f)) {
-		char *p = strtok(line, " \n");
+		char *p = strtok(line, "\n ");
 
-		for (; p; p = strtok(NULL, " \n"), values++)
+		for (; p; p = strtok(NULL, "\n "), values++)
 			sum += strtoull(p, NULL, 10);
 	}
 	if (f)
