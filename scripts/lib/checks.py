@@ -318,7 +318,7 @@ def stat(report, kernels):
     text = vmguest.text()
     rows = re.findall(r'### row (.*)', text)
     report.result(len(rows) == 4 and rows[0].split()[0] == 'zone' and
-                  all(len(row.split()) == 8 and len(row) <= 80 for row in rows),
+                  all(len(row.split()) == 9 and len(row) <= 80 for row in rows),
                   'stat: a head and three rows of at most 80 columns', '\n'.join(rows))
     series = [json.loads(line) for line in re.findall(r'### json (.*)', text)]
     last = [json.loads(line) for line in re.findall(r'### last (.*)', text)]
@@ -326,7 +326,8 @@ def stat(report, kernels):
     report.result(len(last) == 1 and told and
                   last[0]['acknowledged_bytes'] == int(told.group(2)) and
                   abs(last[0]['hinted_bytes'] - int(told.group(1))) <= SLACK and
-                  last[0]['hinted_bytes'] <= last[0]['free_bytes'],
+                  last[0]['hinted_bytes'] <= last[0]['free_bytes'] and
+                  last[0]['not_hinted']['kept'] > 0,
                   'stat: --json says what the counters say', f'{last}, {told and told.group(0)}')
     grown = sum(b['acknowledged_bytes_per_s'] * (b['time_s'] - a['time_s'])
                 for a, b in zip(series, series[1:]) if a['zone'] == b['zone'])

@@ -28,11 +28,20 @@ static const char *const counters[NR_COUNTERS] = {
 	"hinted", "unhinted", "in_flight", "acknowledged", "refaulted",
 };
 
+/* Files in its directory "not_hinted": looks that left memory, by reason. */
+enum { NR_REASONS = 7 };
+
+static const char *const reasons[NR_REASONS] = {
+	"kept", "watermark", "back_off", "isolated", "ring_full",
+	"window_full", "disabled",
+};
+
 struct zone {
 	char name[NAME_BYTES];
 	unsigned long long free_bytes;
 	unsigned long long bytes[NR_COUNTERS];
 	unsigned long long settle_ms;
+	unsigned long long skips[NR_REASONS];
 };
 
 struct sample {
@@ -62,7 +71,9 @@ static void show_help(FILE *out)
 		"host's hands, and not free. In MiB/s: ack is what the host has acknowledged,\n"
 		"rflt what the guest used so soon that it should not have been hinted. settle\n"
 		"is the time in ms that memory has to stay unused before it is hinted, the\n"
-		"longest of all zones.\n");
+		"longest of all zones. why is the reason for which memory was left unhinted most\n"
+		"often in the interval: kept (for the workload), watermark, back_off (memory is\n"
+		"short), isolated, ring_full, window_full, disabled.\n");
 }
 
 static bool read_number(const char *zone, const char *file,
@@ -91,6 +102,11 @@ static bool read_zone(const char *name, struct zone *zone)
 	for (i = 0; i < NR_COUNTERS; i++) {
 		snprintf(file, sizeof(file), "%s_bytes", counters[i]);
 		if (!read_number(name, file, &zone->bytes[i]))
+			return false;
+	}
+	for (i = 0; i < NR_REASONS; i++) {
+		snprintf(file, sizeof(file), "not_hinted/%s", reasons[i]);
+		if (!read_number(name, file, &zone->skips[i]))
 			return false;
 	}
 	return read_number(name, "settle_ms", &zone->settle_ms);
@@ -161,6 +177,8 @@ static struct zone sum_up(const struct sample *sample)
 		sum.free_bytes += zone->free_bytes;
 		for (counter = 0; counter < NR_COUNTERS; counter++)
 			sum.bytes[counter] += zone->bytes[counter];
+		for (counter = 0; counter < NR_REASONS; counter++)
+			sum.skips[counter] += zone->skips[counter];
 		if (zone->settle_ms > sum.settle_ms)
 			sum.settle_ms = zone->settle_ms;
 	}
@@ -189,6 +207,24 @@ static double rate(const struct zone *zone, const struct zone *before,
 	return (zone->bytes[counter] - before->bytes[counter]) / seconds;
 }
 
+/* The reason met most often since then; "-" if none was. */
+static const char *main_reason(const struct zone *zone,
+			       const struct zone *before)
+{
+	unsigned long long grown, most = 0;
+	const char *reason = "-";
+	int i;
+
+	for (i = 0; before && i < NR_REASONS; i++) {
+		grown = zone->skips[i] - before->skips[i];
+		if (zone->skips[i] > before->skips[i] && grown > most) {
+			most = grown;
+			reason = reasons[i];
+		}
+	}
+	return reason;
+}
+
 static void print_json(const struct zone *zone, const struct zone *before,
 		       double seconds, double at_s)
 {
@@ -208,15 +244,19 @@ static void print_json(const struct zone *zone, const struct zone *before,
 		else
 			printf("%.0f", per_s);
 	}
-	printf(", \"settle_ms\": %llu}\n", zone->settle_ms);
+	printf(", \"settle_ms\": %llu, \"not_hinted\": {", zone->settle_ms);
+	for (counter = 0; counter < NR_REASONS; counter++)
+		printf("%s\"%s\": %llu", counter ? ", " : "",
+		       reasons[counter], zone->skips[counter]);
+	printf("}}\n");
 }
 
 static void print_rate(double per_s)
 {
 	if (per_s < 0)
-		printf(" %8s", "-");
+		printf(" %7s", "-");
 	else
-		printf(" %8.1f", per_s / (1 << 20));
+		printf(" %7.1f", per_s / (1 << 20));
 }
 
 static void print_row(const struct zone *zone, const struct zone *before,
@@ -224,18 +264,18 @@ static void print_row(const struct zone *zone, const struct zone *before,
 {
 	int counter;
 
-	printf("%-14s %8llu", zone->name, zone->free_bytes >> 20);
+	printf("%-13s %7llu", zone->name, zone->free_bytes >> 20);
 	for (counter = HINTED; counter <= IN_FLIGHT; counter++)
-		printf(" %8llu", zone->bytes[counter] >> 20);
+		printf(" %7llu", zone->bytes[counter] >> 20);
 	print_rate(rate(zone, before, ACKNOWLEDGED, seconds));
 	print_rate(rate(zone, before, REFAULTED, seconds));
-	printf(" %7llu\n", zone->settle_ms);
+	printf(" %6llu %s\n", zone->settle_ms, main_reason(zone, before));
 }
 
 static void print_head(void)
 {
-	printf("%-14s %8s %8s %8s %8s %8s %8s %7s\n", "zone", "free", "hinted",
-	       "unhint", "flight", "ack/s", "rflt/s", "settle");
+	printf("%-13s %7s %7s %7s %7s %7s %7s %6s %s\n", "zone", "free",
+	       "hinted", "unhint", "flight", "ack/s", "rflt/s", "settle", "why");
 }
 
 static void print_one(const struct options *options, const struct zone *zone,
