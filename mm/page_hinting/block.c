@@ -191,6 +191,7 @@ static void forgive(struct page_hinting_zone *pz, unsigned int order)
 	if (order < pz->min_order)
 		pz->last_small_pages -= 1L << order;
 	pz->hinted_high_pages -= 1UL << order;
+	pz->reused_pages -= 1UL << order;
 }
 
 /* What was hinted is used again, or, for a moment, merged or split. */
@@ -198,6 +199,7 @@ static void uncount_hinted(struct page_hinting_zone *pz, unsigned int order,
 			   int migratetype)
 {
 	pz->hinted_pages -= 1UL << order;
+	pz->reused_pages += 1UL << order;
 	if (order < pz->min_order)
 		pz->hinted_small_pages -= min(pz->hinted_small_pages,
 					      1UL << order);
@@ -235,6 +237,26 @@ static void mark(struct page *page, struct zone *zone, unsigned int order,
 		       &zone->free_area[order].free_list[migratetype]);
 }
 
+/* Not while a block is put back, of which all parts are hinted. */
+static bool is_splitting(const struct page_hinting_zone *pz)
+{
+	return pz->keep_order && pz->keep_order != PAGE_HINTING_KEEP_NONE;
+}
+
+/* A part of a hinted block that was split is not hinted, nor was it used. */
+static void count_part(struct page_hinting_zone *pz, unsigned int order,
+		       int migratetype)
+{
+	if (!is_migrate_isolate(migratetype)) {
+		count_pages(pz, PAGE_HINTING_COUNT_SPLIT, 1UL << order);
+		pz->reused_pages -= 1UL << order;
+		return;
+	}
+	/* The block was of another type: see uncount_hinted(). */
+	count_pages(pz, PAGE_HINTING_COUNT_VOIDED, 1UL << order);
+	forgive(pz, order);
+}
+
 void __page_hinting_added(struct page *page, struct zone *zone,
 			  unsigned int order, int migratetype)
 {
@@ -247,12 +269,12 @@ void __page_hinting_added(struct page *page, struct zone *zone,
 		mark(page, zone, order, migratetype);
 	if (PageBuddyOffline(page)) {
 		count_hinted(pz, order);
+		if (is_splitting(pz))
+			pz->reused_pages -= 1UL << order;
 		return;
 	}
-	/* What is isolated was counted when it left its list. */
-	if (pz->keep_order && pz->keep_order != PAGE_HINTING_KEEP_NONE &&
-	    !is_migrate_isolate(migratetype))
-		count_pages(pz, PAGE_HINTING_COUNT_SPLIT, 1UL << order);
+	if (is_splitting(pz))
+		count_part(pz, order, migratetype);
 	/* Those that are likely to merge join the tail, where the marked are. */
 	if (order < pz->min_order && pz->hinted_small_pages)
 		list_move(&page->buddy_list,
@@ -457,8 +479,10 @@ static bool pull_some(struct pull *pull)
 	unsigned int visits = PULL_VISITS;
 	int order, migratetype;
 
-	if (!page_hinting_may_pull(pz) || pz->counted_pfn != ULONG_MAX)
+	if (!page_hinting_may_pull(pz) || pz->counted_pfn != ULONG_MAX) {
+		pz->cut_short = true;
 		return false;
+	}
 	if (!zone_has_headroom(pz->zone, pull->limit_pages)) {
 		page_hinting_skipped(pz, PAGE_HINTING_SKIP_WATERMARK);
 		return false;
@@ -577,6 +601,8 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 {
 	unsigned long small_pages = pz->hinted_small_pages;
 	unsigned long hinted_pages = pz->hinted_pages;
+	unsigned long reused_pages = pz->reused_pages;
+	unsigned long gained_pages = 0;
 	unsigned long private = page_private(page);
 	bool hinted = private & BLOCK_ACKNOWLEDGED && is_counted(pz, page);
 	unsigned int order = page_hinting_block_order(page);
@@ -593,14 +619,17 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 		pz->keep_order = 0;
 	give(pz->zone, page, order);
 	pz->keep_order = PAGE_HINTING_KEEP_NONE;
+	/* Of what it merged with nothing was used. */
+	pz->reused_pages = reused_pages;
 	/* Only now, or it would look used for a moment. */
 	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages - (1UL << order));
-	account_home(pz, order, private,
-		     hinted ? pz->hinted_pages - hinted_pages : 0);
 	if (hinted) {
-		pz->marked_pages += pz->hinted_pages - hinted_pages;
+		/* Less than before if a neighbour has lost its mark to it. */
+		gained_pages = max((long)(pz->hinted_pages - hinted_pages), 0L);
+		pz->marked_pages += gained_pages;
 		pz->marked_small_pages += pz->hinted_small_pages - small_pages;
 	}
+	account_home(pz, order, private, gained_pages);
 	return true;
 }
 
@@ -1126,22 +1155,13 @@ page_hinting_get_total(struct page_hinting_zone *pz,
  * page_hinting_reused - how much memory was used after it was hinted
  * @pz: the zone
  *
- * That is not counted, as it would cost each allocation; it is what else
- * became of what was acknowledged.
- *
- * Return: in pages, ever, but what somebody holds a reference to right now
- *	counts as used.
+ * Return: in pages, ever; wraps.
  */
 unsigned long page_hinting_reused(struct page_hinting_zone *pz)
 {
-	const struct page_hinting_total *totals = pz->totals;
 	unsigned long flags = page_hinting_lock(pz->zone);
-	unsigned long pages;
+	unsigned long pages = pz->reused_pages;
 
-	pages = totals[PAGE_HINTING_COUNT_ACKNOWLEDGED].pages -
-		totals[PAGE_HINTING_COUNT_SPLIT].pages -
-		totals[PAGE_HINTING_COUNT_MERGED].pages -
-		totals[PAGE_HINTING_COUNT_VOIDED].pages - pz->hinted_pages;
 	page_hinting_unlock(pz->zone, flags);
 	return pages;
 }

@@ -88,7 +88,7 @@ static void set_state(enum page_hinting_state new_state)
 	/* Pairs with page_hinting_get_state(). */
 	WRITE_ONCE(state, new_state);
 	if (new_state != PAGE_HINTING_RUNNING)
-		page_hinting_flush_wake();
+		page_hinting_flush_cancel();
 }
 
 /* Nobody but the mutex holder works with the device from here on. */
@@ -191,16 +191,6 @@ void page_hinting_brought_home(struct page_hinting_zone *pz,
 		page_hinting_wake(pz, PAGE_HINTING_EV_HARVEST);
 }
 
-/**
- * page_hinting_home_pages - how much was brought home
- *
- * Return: pages, of all zones, ever; wraps.
- */
-unsigned long page_hinting_home_pages(void)
-{
-	return atomic_long_read(&home_pages);
-}
-
 static unsigned long now_us(void)
 {
 	return ktime_to_us(ktime_get());
@@ -297,10 +287,11 @@ bool page_hinting_arm(struct page_hinting_device *dev)
  * @batch: the blocks, which have a place in its ring each
  *
  * Context: Process context, under SRCU.
+ * Return: how many pages it took; the others are free again.
  */
-void page_hinting_submit(struct page_hinting_device *dev,
-			 struct page_hinting_zone *pz,
-			 struct page_hinting_batch *batch)
+unsigned long page_hinting_submit(struct page_hinting_device *dev,
+				  struct page_hinting_zone *pz,
+				  struct page_hinting_batch *batch)
 {
 	unsigned long us = now_us() << PAGE_HINTING_BLOCK_TIME_SHIFT;
 	unsigned int i, nr_submitted = 0;
@@ -324,6 +315,7 @@ void page_hinting_submit(struct page_hinting_device *dev,
 	}
 	page_hinting_submitted(pz, nr_submitted, pages);
 	dev->ops->kick(dev);
+	return pages;
 }
 
 /**

@@ -10,9 +10,9 @@
  * Waiting is interruptible, as a flush holds up nobody: a signal, and the
  * freezer before a suspend, end it, and what was acknowledged stays so. The
  * time limit is one on silence, not on the whole: how long that takes depends
- * on the size of the guest, and who wants to limit it kills the writer.
+ * on the size of the guest, and who wants to limit it kills the writer. As
+ * silence is looked for once per limit, it may last up to twice as long.
  */
-#include <linux/gfp.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -28,6 +28,9 @@ static DECLARE_WAIT_QUEUE_HEAD(flush_wait);
 
 /* The number of the flush that goes on, 0 if none does. */
 static unsigned int flush_nr;
+
+/* Hinting has stopped since it began, and may run again. Under the mutex. */
+static bool cancelled;
 
 /**
  * page_hinting_flush_nr - the number of the flush that goes on
@@ -60,6 +63,19 @@ void page_hinting_flush_wake(void)
 }
 
 /**
+ * page_hinting_flush_cancel - what was to be flushed is not hinted any more
+ *
+ * Context: Process context, under page_hinting_mutex.
+ */
+void page_hinting_flush_cancel(void)
+{
+	lockdep_assert_held(&page_hinting_mutex);
+	/* Pairs with is_over(). */
+	WRITE_ONCE(cancelled, true);
+	page_hinting_flush_wake();
+}
+
+/**
  * page_hinting_flush_left - what the flush that goes on still has to do
  *
  * Return: pages, free or in flight; 0 if no flush goes on.
@@ -77,9 +93,14 @@ unsigned long page_hinting_flush_left(void)
 	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
 				 srcu_read_lock_held(&page_hinting_srcu)) {
 		/* Pairs with hint_all(). */
-		if (READ_ONCE(pz->flushed_nr) != nr)
-			pages += READ_ONCE(pz->flush_pages) +
-				 READ_ONCE(pz->in_flight_pages);
+		if (READ_ONCE(pz->flushed_nr) == nr)
+			continue;
+		/* Pairs with begin_flush(), which may be yet to come. */
+		if (READ_ONCE(pz->flush_nr) == nr)
+			pages += READ_ONCE(pz->flush_pages);
+		else
+			pages += page_hinting_in_reach(pz);
+		pages += READ_ONCE(pz->in_flight_pages);
 	}
 	srcu_read_unlock(&page_hinting_srcu, idx);
 	return pages;
@@ -106,33 +127,50 @@ static bool is_done(unsigned int nr, bool *counting)
 /* Is there no reason to wait any more? */
 static bool is_over(unsigned int nr, bool *counting)
 {
-	return page_hinting_get_state() != PAGE_HINTING_RUNNING ||
-	       page_hinting_host_is_gone() || is_done(nr, counting);
+	/* Pairs with page_hinting_flush_cancel(). */
+	return READ_ONCE(cancelled) || page_hinting_host_is_gone() ||
+	       is_done(nr, counting);
+}
+
+/* What the host has acknowledged, ever. */
+static unsigned long acknowledged_pages(void)
+{
+	int idx = srcu_read_lock(&page_hinting_srcu);
+	struct page_hinting_zone *pz;
+	unsigned long pages = 0;
+
+	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
+				 srcu_read_lock_held(&page_hinting_srcu))
+		pages += page_hinting_get_total(pz,
+				PAGE_HINTING_COUNT_ACKNOWLEDGED).pages;
+	srcu_read_unlock(&page_hinting_srcu, idx);
+	return pages;
 }
 
 /* Wait for the end of a flush. Returns 0 or an errno. */
 static int wait_for_all(unsigned int nr)
 {
-	unsigned long home_pages;
+	unsigned long pages;
 	bool counting = false;
 	long left;
 
 	do {
 		unsigned int timeout_ms = READ_ONCE(page_hinting_flush_timeout_ms);
 
-		home_pages = page_hinting_home_pages();
+		pages = acknowledged_pages();
 		left = wait_event_interruptible_timeout(flush_wait,
 							is_over(nr, &counting),
 							msecs_to_jiffies(timeout_ms));
-	} while (!left && (counting || page_hinting_home_pages() != home_pages));
+	} while (!left && (counting || acknowledged_pages() != pages));
 
+	/* Not -ERESTARTSYS: what was free when it began is another set by now. */
 	if (left < 0)
-		return left;
+		return -EINTR;
 	if (!left)
 		return -ETIMEDOUT;
-	if (page_hinting_get_state() != PAGE_HINTING_RUNNING)
+	if (READ_ONCE(cancelled))
 		return -ECANCELED;
-	return is_done(nr, &counting) ? 0 : -EIO;
+	return page_hinting_host_is_gone() ? -EIO : 0;
 }
 
 /* Is there somebody to flush to? Returns 0 or an errno. */
@@ -151,6 +189,7 @@ static int prepare(bool anew)
 		return -EIO;
 	if (anew)
 		page_hinting_begin_anew();
+	WRITE_ONCE(cancelled, false);
 	return 0;
 }
 
@@ -166,28 +205,28 @@ static int prepare(bool anew)
  *	goes on; -ENODEV if there is no device, or it is suspended;
  *	-EOPNOTSUPP if hinting is switched off; -ECANCELED if one of that came
  *	meanwhile; -EIO if the host has stopped to answer for good; -ETIMEDOUT
- *	if nothing came home for page_hinting_flush_timeout_ms; -ERESTARTSYS
+ *	if nothing was acknowledged for page_hinting_flush_timeout_ms; -EINTR
  *	if there is a signal.
  */
 int page_hinting_flush(bool anew)
 {
 	static unsigned int last_nr;
-	unsigned long before = page_hinting_home_pages();
+	unsigned long before = acknowledged_pages();
 	int err;
 
 	if (!mutex_trylock(&flush_mutex))
 		return -EBUSY;
 	err = prepare(anew);
 	if (!err) {
-		/* What is in the per-CPU lists is free, too. */
-		drain_all_pages(NULL);
 		/* 0 is none. */
 		last_nr = last_nr + 1 ?: 1;
 		set_nr(last_nr);
 		err = wait_for_all(last_nr);
 		set_nr(0);
 	}
-	trace_page_hinting_flush(page_hinting_home_pages() - before, err);
+	/* Without zones nobody knows any more. */
+	trace_page_hinting_flush(max((long)(acknowledged_pages() - before), 0L),
+				 err);
 	mutex_unlock(&flush_mutex);
 	return err;
 }

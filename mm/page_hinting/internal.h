@@ -70,7 +70,8 @@
  * @PAGE_HINTING_COUNT_VOIDED: acknowledged, but the mark was not to stay
  * @NR_PAGE_HINTING_COUNTS: how many there are
  *
- * What else was acknowledged and is not hinted any more has been used.
+ * What else was acknowledged and is not hinted any more has been used: see
+ * &page_hinting_zone.reused_pages.
  */
 enum page_hinting_count {
 	PAGE_HINTING_COUNT_PULLED,
@@ -175,6 +176,8 @@ struct page_hinting_total {
  * @taken_at: jiffies; when
  * @in_flight_pages: on @in_flight and @retry
  * @totals: what became of blocks; each wraps
+ * @reused_pages: was hinted when somebody took it off the free lists to use
+ *	it; wraps
  * @latencies: acknowledged within 2^index microseconds of submission, and not
  *	within half of that; the last, later; each wraps
  * @keep_order: blocks of this order and more that join a list are hinted, as
@@ -202,7 +205,10 @@ struct page_hinting_total {
  * @skips: looks that left memory unhinted, by reason; the thread's, read by
  *	who shows them
  * @no_room: there was none in the window a moment ago; the thread's
- * @flush_nr: the flush that the thread is at, or was
+ * @cut_short: what was to be hinted was not, for a reason other than that
+ *	nothing is left, since a flush has set it to false; the thread's
+ * @flush_nr: the flush that the thread is at, or was; the thread's, read by
+ *	who shows it
  * @flush_pages: what it has to pull for it yet; the thread's, read by who
  *	shows it
  * @flushed_nr: the flush that it has done its part of; lockless
@@ -234,6 +240,7 @@ struct page_hinting_zone {
 	unsigned long taken_at;
 	unsigned long in_flight_pages;
 	struct page_hinting_total totals[NR_PAGE_HINTING_COUNTS];
+	unsigned long reused_pages;
 	unsigned long latencies[PAGE_HINTING_LATENCIES];
 	unsigned int keep_order;
 	unsigned long counted_pfn;
@@ -257,6 +264,7 @@ struct page_hinting_zone {
 	bool pcp_drained;
 	unsigned long skips[NR_PAGE_HINTING_REASONS];
 	bool no_room;
+	bool cut_short;
 	unsigned int flush_nr;
 	unsigned long flush_pages;
 	unsigned int flushed_nr;
@@ -344,13 +352,14 @@ int page_hinting_flush(bool anew);
 unsigned int page_hinting_flush_nr(void);
 unsigned long page_hinting_flush_left(void);
 void page_hinting_flush_wake(void);
+void page_hinting_flush_cancel(void);
 
 /* core.c */
 enum page_hinting_state page_hinting_get_state(void);
 unsigned int page_hinting_harvest(struct page_hinting_device *dev);
-void page_hinting_submit(struct page_hinting_device *dev,
-			 struct page_hinting_zone *pz,
-			 struct page_hinting_batch *batch);
+unsigned long page_hinting_submit(struct page_hinting_device *dev,
+				  struct page_hinting_zone *pz,
+				  struct page_hinting_batch *batch);
 void page_hinting_brought_home(struct page_hinting_zone *pz,
 			       unsigned long pages, unsigned int nr_blocks);
 bool page_hinting_arm(struct page_hinting_device *dev);
@@ -358,7 +367,6 @@ bool page_hinting_host_is_gone(void);
 bool page_hinting_enabled(void);
 void page_hinting_enable(bool enable);
 void page_hinting_begin_anew(void);
-unsigned long page_hinting_home_pages(void);
 void page_hinting_set_order(unsigned int min_order, bool by_user);
 void page_hinting_set_idle_order(unsigned int idle_min_order);
 unsigned int page_hinting_reach_order(void);

@@ -45,6 +45,8 @@ LIST_HEAD(page_hinting_zones);
 void page_hinting_wake(struct page_hinting_zone *pz,
 		       enum page_hinting_event event)
 {
+	/* What it is woken for is seen first; pairs with xchg() in work(). */
+	smp_mb__before_atomic();
 	set_bit(event, &pz->events);
 	wake_up(&pz->wait);
 }
@@ -93,14 +95,14 @@ static void wake_from_irq_work(struct irq_work *work)
 	page_hinting_wake(pz, READ_ONCE(pz->wake_event));
 }
 
-/* Pull and submit one batch. Returns how much was pulled. */
+/* Pull and submit one batch. Returns how much was submitted. */
 static unsigned long hint_batch(struct page_hinting_device *dev,
 				struct page_hinting_zone *pz,
 				unsigned int order, unsigned long want_pages)
 {
 	unsigned int nr_blocks = PAGE_HINTING_BATCH_BLOCKS;
 	struct page_hinting_batch batch;
-	unsigned long reserved, pulled;
+	unsigned long reserved, pulled, submitted = 0;
 
 	/* At least one block, whatever the size of a batch. */
 	want_pages = min(want_pages,
@@ -116,28 +118,36 @@ static unsigned long hint_batch(struct page_hinting_device *dev,
 	page_hinting_window_release(pz, reserved - pulled,
 				    nr_blocks - batch.nr);
 	if (batch.nr)
-		page_hinting_submit(dev, pz, &batch);
-	return pulled;
+		submitted = page_hinting_submit(dev, pz, &batch);
+	if (submitted < pulled)
+		pz->cut_short = true;
+	return submitted;
 }
 
 /*
  * Hint up to @pages of @order and above, or, below the zone's minimum order,
- * up to that; less if the window or the zone does not allow more. Returns how
- * much that was.
+ * up to that; less if the window or the zone does not allow more, or when
+ * another flush than @flush_nr goes on. Returns how much that was.
  */
 static unsigned long hint(struct page_hinting_device *dev,
-			  struct page_hinting_zone *pz, unsigned int order,
-			  unsigned long pages)
+			  struct page_hinting_zone *pz, unsigned int flush_nr,
+			  unsigned int order, unsigned long pages)
 {
 	unsigned long left_pages = pages;
 
 	pz->no_room = false;
-	while (left_pages >> order && page_hinting_may_pull(pz)) {
-		unsigned long pulled = hint_batch(dev, pz, order, left_pages);
+	while (left_pages >> order) {
+		unsigned long submitted;
 
-		if (!page_hinting_harvest(dev) && !pulled)
+		if (!page_hinting_may_pull(pz) ||
+		    page_hinting_flush_nr() != flush_nr) {
+			pz->cut_short = true;
 			break;
-		left_pages -= min(left_pages, pulled);
+		}
+		submitted = hint_batch(dev, pz, order, left_pages);
+		if (!page_hinting_harvest(dev) && !submitted)
+			break;
+		left_pages -= min(left_pages, submitted);
 		cond_resched();
 	}
 	if (left_pages >> order && page_hinting_quiet_left(pz))
@@ -157,11 +167,11 @@ static bool hint_idle(struct page_hinting_device *dev,
 	unsigned int min_order = READ_ONCE(pz->min_order);
 	unsigned long pages;
 
-	pages = hint(dev, pz, min_order, advice->hint_pages);
+	pages = hint(dev, pz, 0, min_order, advice->hint_pages);
 	page_hinting_policy_pulled(&pz->policy, pages);
 	/* The orders may have changed meanwhile: the thread is told. */
 	if (advice->sweep_order < min_order &&
-	    hint(dev, pz, advice->sweep_order, advice->sweep_pages))
+	    hint(dev, pz, 0, advice->sweep_order, advice->sweep_pages))
 		advice->sweep_in_ms = 1;
 	return pages || !advice->hint_pages;
 }
@@ -225,39 +235,64 @@ static bool count_blocks(struct page_hinting_zone *pz)
 }
 
 /*
- * Hint all there is, however small, for a flush. When nothing can be pulled
- * any more and the host has acknowledged the rest, that is done. Until the
- * flush is over, nothing else is hinted. Returns the time to sleep.
+ * What is free now is to be hinted, however small, also what is in the per-CPU
+ * lists. Not what is freed from here on, or there might be no end to it.
+ */
+static void begin_flush(struct page_hinting_zone *pz, unsigned int nr)
+{
+	drain_all_pages(pz->zone);
+	WRITE_ONCE(pz->flush_pages, page_hinting_in_reach(pz));
+	/* Pairs with page_hinting_flush_left(), for which the order is no matter. */
+	WRITE_ONCE(pz->flush_nr, nr);
+}
+
+/* Hint what a flush has left to do, as far as possible. Returns how much. */
+static unsigned long hint_some(struct page_hinting_device *dev,
+			       struct page_hinting_zone *pz, unsigned int nr)
+{
+	/* Pairs with page_hinting_set_orders(), which may come any time. */
+	unsigned int min_order = READ_ONCE(pz->min_order);
+	unsigned int reach_order = READ_ONCE(pz->reach_order);
+	unsigned long pages;
+
+	pages = hint(dev, pz, nr, min_order, pz->flush_pages);
+	page_hinting_policy_flushed(&pz->policy, pages);
+	if (reach_order < min_order && !pz->no_room)
+		pages += hint(dev, pz, nr, reach_order,
+			      pz->flush_pages - min(pages, pz->flush_pages));
+	/* Pairs with page_hinting_flush_left(). */
+	WRITE_ONCE(pz->flush_pages,
+		   pz->flush_pages - min(pages, pz->flush_pages));
+	return pages;
+}
+
+/*
+ * Hint all there is, for a flush. When nothing can be pulled any more, with
+ * nothing in flight that could be why, that is done. Until the flush is over,
+ * nothing else is hinted. Returns the time to sleep.
  */
 static unsigned long hint_all(struct page_hinting_device *dev,
 			      struct page_hinting_zone *pz, unsigned int nr)
 {
-	/* Pairs with page_hinting_set_orders(). */
-	unsigned int min_order = READ_ONCE(pz->min_order);
-	unsigned int reach_order = READ_ONCE(pz->reach_order);
-	unsigned long usual_pages, pages;
+	unsigned long pages;
+	bool was_out;
 
 	if (pz->flushed_nr == nr || !count_blocks(pz))
 		return MAX_SCHEDULE_TIMEOUT;
-	/* Not what is freed from here on, or there might be no end to it. */
-	if (pz->flush_nr != nr) {
-		pz->flush_nr = nr;
-		WRITE_ONCE(pz->flush_pages, page_hinting_in_reach(pz));
-	}
+	if (pz->flush_nr != nr)
+		begin_flush(pz, nr);
 
 	do {
-		usual_pages = hint(dev, pz, min_order, pz->flush_pages);
-		page_hinting_policy_flushed(&pz->policy, usual_pages);
-		pages = usual_pages;
-		if (reach_order < min_order && !pz->no_room)
-			pages += hint(dev, pz, reach_order,
-				      pz->flush_pages - usual_pages);
-		/* Pairs with page_hinting_flush_left(). */
-		WRITE_ONCE(pz->flush_pages, pz->flush_pages - pages);
-	} while (pages && pz->flush_pages);
+		pz->cut_short = false;
+		was_out = READ_ONCE(pz->in_flight_pages);
+		pages = hint_some(dev, pz, nr);
+		/* Somebody else may have brought it home meanwhile. */
+		was_out = was_out && !READ_ONCE(pz->in_flight_pages);
+	} while (!pz->cut_short && pz->flush_pages && (pages || was_out));
 
-	if (page_hinting_quiet_left(pz))
-		return page_hinting_quiet_left(pz);
+	/* Something was in the way, which may be gone in a moment. */
+	if (pz->cut_short)
+		return max(page_hinting_quiet_left(pz), 1UL);
 	/* Who makes room, or brings the last block home, wakes this thread. */
 	if (!pz->no_room && !READ_ONCE(pz->in_flight_pages)) {
 		WRITE_ONCE(pz->flush_pages, 0);

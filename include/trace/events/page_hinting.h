@@ -127,7 +127,7 @@ TRACE_EVENT(page_hinting_refault,
 		  __get_str(zone), __entry->pages, __entry->settle_ms)
 );
 
-/* A flush is over: so much came home in that time, in pages, and an errno. */
+/* A flush is over: so much was acknowledged, in pages, and an errno. */
 TRACE_EVENT(page_hinting_flush,
 
 	TP_PROTO(unsigned long pages, int err),

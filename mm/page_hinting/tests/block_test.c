@@ -4,11 +4,13 @@
  * allocator and a host that the tests play.
  */
 #include <kunit/test.h>
+#include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/random.h>
+#include <linux/sched/signal.h>
 #include <linux/sizes.h>
 
 #include "../../internal.h"
@@ -31,6 +33,9 @@
  * @nr_ring: how many it has
  * @nr_used: how many it is done with
  * @silent: it keeps what it gets
+ * @refuses: it takes nothing
+ * @broken: it says so
+ * @delay_us: of slow_host(), for each block
  * @most_pages: the most it had at a time
  * @seen_pages: all that it ever got
  */
@@ -42,6 +47,9 @@ struct host {
 	unsigned int nr_ring;
 	unsigned int nr_used;
 	bool silent;
+	bool refuses;
+	bool broken;
+	unsigned int delay_us;
 	unsigned long most_pages;
 	unsigned long seen_pages;
 };
@@ -59,7 +67,7 @@ static int host_submit(struct page_hinting_device *dev, struct page *page,
 	int err = -ENOSPC;
 
 	spin_lock(&host->lock);
-	if (host->nr_ring < dev->capacity) {
+	if (host->nr_ring < dev->capacity && !READ_ONCE(host->refuses)) {
 		host->ring[host->nr_ring++] = page;
 		host->most_pages = max(host->most_pages, in_use);
 		host->seen_pages += 1UL << order;
@@ -97,6 +105,8 @@ static int host_harvest(struct page_hinting_device *dev,
 	struct host *host = to_host(dev);
 	unsigned int nr = 0;
 
+	if (READ_ONCE(host->broken))
+		return -EIO;
 	spin_lock(&host->lock);
 	while (nr < max && host->nr_used)
 		used[nr++].page = host->used[--host->nr_used];
@@ -197,6 +207,7 @@ static void host_exit(struct kunit *test)
 	if (!host)
 		return;
 	WRITE_ONCE(host->silent, false);
+	WRITE_ONCE(host->refuses, false);
 	host_use_all(host);
 	page_hinting_unregister(&host->dev);
 	host_reset(host, true);
@@ -212,6 +223,15 @@ static unsigned long pages_home(struct page_hinting_zone *pz)
 {
 	return pz->totals[PAGE_HINTING_COUNT_ACKNOWLEDGED].pages +
 	       pz->totals[PAGE_HINTING_COUNT_RETURNED].pages;
+}
+
+/* With nothing in flight, each acknowledged page is in one of these. */
+static unsigned long pages_explained(struct page_hinting_zone *pz)
+{
+	return pz->hinted_pages + pz->reused_pages +
+	       pz->totals[PAGE_HINTING_COUNT_SPLIT].pages +
+	       pz->totals[PAGE_HINTING_COUNT_MERGED].pages +
+	       pz->totals[PAGE_HINTING_COUNT_VOIDED].pages;
 }
 
 /* What the counts say and what a walk of the lists finds (invariant 5). */
@@ -246,6 +266,9 @@ static void expect_counts(struct kunit *test)
 	    hinted_small != pz->hinted_small_pages)
 		wrong++;
 	if (pages_pulled(pz) != pages_home(pz) + pz->in_flight_pages)
+		wrong++;
+	if (!pz->in_flight_pages && pages_explained(pz) !=
+	    pz->totals[PAGE_HINTING_COUNT_ACKNOWLEDGED].pages)
 		wrong++;
 	page_hinting_unlock(pz->zone, flags);
 	KUNIT_EXPECT_LE(test, page_hinting_reused(pz), pages_home(pz));
@@ -435,6 +458,7 @@ static void split_and_merge(struct kunit *test)
 {
 	unsigned int order = page_hinting_granule_order;
 	bool found = false, hinted = false;
+	unsigned long reused_pages;
 	struct page *pages[64];
 	int nr;
 
@@ -457,9 +481,13 @@ static void split_and_merge(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, found);
 	KUNIT_EXPECT_TRUE(test, hinted);
 
+	reused_pages = page_hinting_reused(first_zone());
 	while (nr--)
 		__free_pages(pages[nr], order - 1);
 	expect_counts(test);
+	/* To lose the mark to a neighbour is not to be used. */
+	KUNIT_EXPECT_LT(test, page_hinting_reused(first_zone()) - reused_pages,
+			1UL << order);
 	/* What came back is not hinted, nor is what it merged with. */
 	KUNIT_EXPECT_GE(test, pages_of(&first_zone()->unhinted_pages),
 			2UL << order);
@@ -703,9 +731,22 @@ static int slow_host(void *data)
 			host_use(host, host->nr_ring - 1);
 		spin_unlock(&host->lock);
 		page_hinting_notify(&host->dev);
-		fsleep(50);
+		fsleep(host->delay_us);
 	}
 	return 0;
+}
+
+static struct task_struct *start_slow_host(struct kunit *test,
+					   unsigned int delay_us)
+{
+	struct host *host = test->priv;
+	struct task_struct *task;
+
+	WRITE_ONCE(host->silent, true);
+	host->delay_us = delay_us;
+	task = kthread_run(slow_host, host, "slow_host");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	return task;
 }
 
 /* One block at a time, the newest first, and never within a kick. */
@@ -715,9 +756,7 @@ static void flush_waits_for_a_slow_host(struct kunit *test)
 	struct task_struct *task;
 
 	keep_memory(test);
-	WRITE_ONCE(host->silent, true);
-	task = kthread_run(slow_host, host, "slow_host");
-	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	task = start_slow_host(test, 50);
 	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), 0);
 	KUNIT_EXPECT_EQ(test, host->nr_ring, 0);
 	KUNIT_EXPECT_TRUE(test, all_hinted());
@@ -751,6 +790,187 @@ static void flush_says_why_not(struct kunit *test)
 	WRITE_ONCE(host->silent, false);
 	host_use_all(host);
 	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), 0);
+	expect_counts(test);
+}
+
+/* That nothing can be pulled for a moment does not mean that all is done. */
+static void flush_outlasts_what_is_in_its_way(struct kunit *test)
+{
+	struct host *host = test->priv;
+
+	keep_memory(test);
+	page_hinting_be_quiet(first_zone(), 2 * TEST_SETTLE_MS);
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), 0);
+	KUNIT_EXPECT_TRUE(test, all_hinted());
+
+	WRITE_ONCE(host->refuses, true);
+	WRITE_ONCE(page_hinting_flush_timeout_ms, TEST_SETTLE_MS);
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(true), -ETIMEDOUT);
+	WRITE_ONCE(page_hinting_flush_timeout_ms, PAGE_HINTING_FLUSH_TIMEOUT_MS);
+	WRITE_ONCE(host->refuses, false);
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), 0);
+	KUNIT_EXPECT_TRUE(test, all_hinted());
+	expect_counts(test);
+}
+
+/**
+ * struct flusher - who flushes beside the test
+ * @task: it
+ * @done: it is back
+ * @err: with this
+ */
+struct flusher {
+	struct task_struct *task;
+	struct completion done;
+	int err;
+};
+
+static int flush_beside(void *data)
+{
+	struct flusher *flusher = data;
+
+	allow_signal(SIGTERM);
+	flusher->err = page_hinting_flush(false);
+	complete(&flusher->done);
+	while (!kthread_should_stop())
+		fsleep(USEC_PER_MSEC);
+	return 0;
+}
+
+/* A flush that has begun, and that the host does not let end soon. */
+static void start_flush(struct kunit *test, struct flusher *flusher)
+{
+	struct host *host = test->priv;
+	unsigned long seen_pages = READ_ONCE(host->seen_pages);
+
+	init_completion(&flusher->done);
+	flusher->task = kthread_run(flush_beside, flusher, "flusher");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(flusher->task));
+	KUNIT_EXPECT_TRUE(test, wait_for(READ_ONCE(host->seen_pages) !=
+					 seen_pages));
+}
+
+static void end_flush(struct kunit *test, struct flusher *flusher, int err)
+{
+	KUNIT_EXPECT_GT(test, wait_for_completion_timeout(&flusher->done,
+							  msecs_to_jiffies(PATIENCE_MS)),
+			0UL);
+	KUNIT_EXPECT_EQ(test, flusher->err, err);
+	kthread_stop(flusher->task);
+}
+
+/* With the writer gone nothing is pulled for it any more. */
+static void killed_flush_stops(struct kunit *test)
+{
+	struct flusher flusher;
+	struct task_struct *task;
+	unsigned long pulled;
+
+	keep_memory(test);
+	task = start_slow_host(test, TEST_SETTLE_MS * USEC_PER_MSEC / 2);
+	start_flush(test, &flusher);
+	send_sig(SIGTERM, flusher.task, 1);
+	end_flush(test, &flusher, -EINTR);
+	KUNIT_EXPECT_TRUE(test, wait_for(!page_hinting_window_in_use()));
+	pulled = pages_of(&first_zone()->totals[PAGE_HINTING_COUNT_PULLED].pages);
+	fsleep(5 * TEST_SETTLE_MS * USEC_PER_MSEC);
+	KUNIT_EXPECT_EQ(test, pages_pulled(first_zone()), pulled);
+	KUNIT_EXPECT_GT(test, pages_of(&first_zone()->unhinted_pages), 0UL);
+	kthread_stop(task);
+
+	/* And the policy goes on. */
+	set_knobs(TEST_SETTLE_MS, SZ_64M, pageblock_order);
+	WRITE_ONCE(((struct host *)test->priv)->silent, false);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+	expect_counts(test);
+}
+
+/* Though hinting is on again: what was flushed before has lost its mark. */
+static void flush_is_cancelled(struct kunit *test)
+{
+	struct host *host = test->priv;
+	struct flusher flusher;
+
+	keep_memory(test);
+	WRITE_ONCE(host->silent, true);
+	start_flush(test, &flusher);
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_begin_anew();
+	mutex_unlock(&page_hinting_mutex);
+	end_flush(test, &flusher, -ECANCELED);
+
+	WRITE_ONCE(host->silent, false);
+	host_use_all(host);
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), 0);
+	KUNIT_EXPECT_TRUE(test, all_hinted());
+	expect_counts(test);
+}
+
+static void flush_of_a_broken_host(struct kunit *test)
+{
+	struct host *host = test->priv;
+	struct flusher flusher;
+
+	keep_memory(test);
+	WRITE_ONCE(host->silent, true);
+	start_flush(test, &flusher);
+	WRITE_ONCE(host->broken, true);
+	page_hinting_notify(&host->dev);
+	end_flush(test, &flusher, -EIO);
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), -EIO);
+
+	/* Bound anew, it is another host. */
+	page_hinting_unregister(&host->dev);
+	host_reset(host, true);
+	WRITE_ONCE(host->silent, false);
+	WRITE_ONCE(host->broken, false);
+	KUNIT_ASSERT_EQ(test, page_hinting_register(&host->dev), 0);
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), 0);
+	KUNIT_EXPECT_TRUE(test, all_hinted());
+}
+
+#ifdef CONFIG_CONTIG_ALLOC
+static struct page *take_pageblock(void)
+{
+	return alloc_contig_pages(pageblock_nr_pages, GFP_KERNEL,
+				  numa_node_id(), NULL);
+}
+
+static void free_pageblock(struct page *page)
+{
+	free_contig_range(page_to_pfn(page), pageblock_nr_pages);
+}
+#else
+static struct page *take_pageblock(void)
+{
+	return NULL;
+}
+
+static void free_pageblock(struct page *page)
+{
+}
+#endif
+
+/* A pageblock that is isolated out of a larger block was not used before. */
+static void isolation_is_no_use(struct kunit *test)
+{
+	struct page_hinting_total *totals = first_zone()->totals;
+	unsigned long reused_pages, voided_pages;
+	struct page *page;
+
+	if (!IS_ENABLED(CONFIG_CONTIG_ALLOC))
+		kunit_skip(test, "nobody isolates memory");
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	reused_pages = page_hinting_reused(first_zone());
+	voided_pages = pages_of(&totals[PAGE_HINTING_COUNT_VOIDED].pages);
+	page = take_pageblock();
+	reused_pages = page_hinting_reused(first_zone()) - reused_pages;
+	voided_pages = pages_of(&totals[PAGE_HINTING_COUNT_VOIDED].pages) -
+		       voided_pages;
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	free_pageblock(page);
+	KUNIT_EXPECT_LT(test, reused_pages, pageblock_nr_pages / 2);
+	KUNIT_EXPECT_GE(test, voided_pages, pageblock_nr_pages);
 	expect_counts(test);
 }
 
@@ -870,6 +1090,11 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE(flush_hints_what_is_kept),
 	KUNIT_CASE(flush_waits_for_a_slow_host),
 	KUNIT_CASE(flush_says_why_not),
+	KUNIT_CASE(flush_outlasts_what_is_in_its_way),
+	KUNIT_CASE(killed_flush_stops),
+	KUNIT_CASE_SLOW(flush_is_cancelled),
+	KUNIT_CASE(flush_of_a_broken_host),
+	KUNIT_CASE(isolation_is_no_use),
 	KUNIT_CASE_SLOW(lower_orders),
 	KUNIT_CASE(small_window_splits),
 	KUNIT_CASE_SLOW(silent_host),

@@ -7,8 +7,8 @@ from bench.watched import MIB
 
 SETTLE_S = 3
 # What QEMU may need beyond what it has when the pressure comes.
-SLACK_MIB = 32
-STEP_MIB = 8
+SLACK_MIB = 8
+STEP_MIB = 4
 # PR_SET_THP_DISABLE is inherited, and stays over exec.
 NO_HUGE_PAGES = [sys.executable, '-c', 'import ctypes, os, sys\n'
                  'sys.exit("prctl failed") if ctypes.CDLL(None).prctl(41, 1, 0, 0, 0) else None\n'

@@ -18,42 +18,69 @@
 #define USED_BYTES	(256 * MIB)
 #define SETTLE_MS	10
 #define LATENCIES	24
-#define NR_TESTS	8
+#define NR_TESTS	9
 
-/* Sizes and pauses on both sides of what is hinted at once. */
-static void churn(void)
+/*
+ * Sizes and pauses on both sides of what is hinted at once. What is reused was
+ * touched: by us, or by what else lives in the guest.
+ */
+static void test_churn(void)
 {
+	unsigned long long reused, touched = 0;
+	struct sums before, s, last;
+	bool fell = false;
 	int i;
 
 	srand(1);
+	read_sums(&before);
+	last = before;
 	for (i = 0; i < CYCLES; i++) {
-		if (!use_memory((rand() % MOST_BLOCKS + 1) * BLOCK_BYTES / 2))
+		size_t bytes = (rand() % MOST_BLOCKS + 1) * BLOCK_BYTES / 2;
+
+		if (!use_memory(bytes))
 			ksft_exit_fail_msg("no memory\n");
-		if (!(i % 4))
-			sleep_ms(rand() % (4 * SETTLE_MS));
+		touched += bytes;
+		if (i % 4)
+			continue;
+		sleep_ms(rand() % (4 * SETTLE_MS));
+		read_sums(&s);
+		fell |= s.reused < last.reused;
+		last = s;
 	}
+	reused = last.reused - before.reused;
+	ksft_print_msg("%llu MiB touched, %llu MiB of it reused\n",
+		       touched / MIB, reused / MIB);
+	ksft_test_result(!fell && reused >= MOST_BLOCKS * BLOCK_BYTES &&
+			 reused <= touched + SLACK_BYTES,
+			 "reused_bytes grows, by no more than was touched\n");
 }
 
-static void test_identities(void)
+static void test_identities(const struct sums *before)
 {
-	unsigned long long hinted, offline;
+	unsigned long long hinted = 0, offline = 0;
 	struct sums s;
+	bool quiet;
 
-	if (!count_quietly(&hinted, &offline, &s))
+	quiet = count_quietly(&hinted, &offline, &s);
+	if (!quiet)
 		ksft_print_msg("the guest was never quiet\n");
 	ksft_print_msg("pulled %llu, submitted %llu, acknowledged %llu, returned %llu\n",
 		       s.pulled, s.submitted, s.acknowledged, s.returned);
 	ksft_print_msg("hinted %llu, reused %llu, split %llu, merged %llu, voided %llu\n",
 		       s.hinted, s.reused, s.split, s.merged, s.voided);
-	ksft_test_result(hinted * getpagesize() == s.hinted,
+	ksft_test_result(quiet && hinted * getpagesize() == s.hinted,
 			 "hinted_bytes is what /proc/kpageflags shows\n");
-	ksft_test_result(s.hinted == s.acknowledged - s.reused - s.split -
-			 s.merged - s.voided,
+	ksft_test_result(quiet && s.hinted == s.acknowledged - s.reused -
+			 s.split - s.merged - s.voided,
 			 "and what is left of acknowledged_bytes\n");
-	ksft_test_result(s.pulled == s.submitted &&
-			 s.submitted == s.acknowledged && !s.returned,
+	ksft_test_result(quiet && s.pulled - before->pulled ==
+			 s.submitted - before->submitted &&
+			 s.pulled - before->pulled ==
+			 s.acknowledged - before->acknowledged &&
+			 s.returned == before->returned,
 			 "what was pulled was submitted and acknowledged\n");
-	ksft_test_result(s.split && s.merged, "blocks were split and merged\n");
+	ksft_test_result(s.split > before->split && s.merged > before->merged,
+			 "blocks were split and merged\n");
 }
 
 /* What is taken out of hinted memory is reused, and nothing else. */
@@ -127,21 +154,32 @@ static void test_vmstat(void)
 			 "/proc/vmstat counts acknowledgments\n");
 }
 
-/* As many as there were acknowledgments, of all zones. */
-static void test_latencies(void)
+/* Of all zones; returns how many those are. */
+static int read_blocks(unsigned long long *blocks)
 {
-	unsigned long long value, sum = 0, blocks = 0;
-	int zones = 0, values = 0;
-	char line[1024];
-	FILE *f;
+	FILE *f = popen("cat " PH_DIR "/node*/acknowledged_blocks", "r");
+	unsigned long long value;
+	int zones = 0;
 
-	f = popen("cat " PH_DIR "/node*/acknowledged_blocks", "r");
+	*blocks = 0;
 	while (f && fscanf(f, "%llu", &value) == 1) {
-		blocks += value;
+		*blocks += value;
 		zones++;
 	}
 	if (f)
 		pclose(f);
+	return zones;
+}
+
+/* As many as there were acknowledgments. */
+static void test_latencies(void)
+{
+	unsigned long long sum = 0, before, after;
+	int zones, values = 0;
+	char line[1024];
+	FILE *f;
+
+	zones = read_blocks(&before);
 	f = popen("cat " PH_DIR "/node*/ack_latency_us", "r");
 	while (f && fgets(line, sizeof(line), f)) {
 		char *p = strtok(line, "\n ");
@@ -151,14 +189,18 @@ static void test_latencies(void)
 	}
 	if (f)
 		pclose(f);
-	ksft_print_msg("%llu blocks, %llu in the histogram\n", blocks, sum);
-	ksft_test_result(values == LATENCIES * zones && blocks && sum >= blocks,
+	read_blocks(&after);
+	ksft_print_msg("%llu to %llu blocks, %llu in the histogram\n", before,
+		       after, sum);
+	ksft_test_result(values == LATENCIES * zones && before &&
+			 sum >= before && sum <= after,
 			 "each acknowledgment has its latency\n");
 }
 
 int main(void)
 {
 	const char *why = why_skip();
+	struct sums before;
 
 	ksft_print_header();
 	if (why)
@@ -169,8 +211,10 @@ int main(void)
 	ksft_set_plan(NR_TESTS);
 	write_knob("enabled", 1);
 	hint_all_the_time(SETTLE_MS);
-	churn();
-	test_identities();
+	wait_hinted(5000);
+	read_sums(&before);
+	test_churn();
+	test_identities(&before);
 	test_reused();
 	test_latencies();
 	test_vmstat();

@@ -20,8 +20,8 @@
 #define NEVER_MS	3600000
 #define TIMEOUT_MS	500
 #define BOUND_MS	20000
-#define NR_TESTS	16
-#define NR_SILENT_TESTS	6
+#define NR_TESTS	18
+#define NR_SILENT_TESTS	8
 
 static const char * const bad_values[] = {
 	"\n", "0", "3", "-1", "abc", "1 1", "99999999999999999999999999",
@@ -123,14 +123,18 @@ static void silence(bool on)
 	write_number(FAULT_DIR "/probability", on ? 100 : 0);
 }
 
-static void speak(void)
+static void on_signal(int sig)
 {
-	silence(false);
 }
 
 static void flush_child(void *arg)
 {
-	signal(SIGTERM, SIG_DFL);
+	struct sigaction act = {
+		.sa_handler = on_signal,
+		.sa_flags = SA_RESTART,
+	};
+
+	sigaction(SIGUSR1, &act, NULL);
 	_exit(-write_text(FLUSH, "1"));
 }
 
@@ -175,16 +179,26 @@ static void test_silent(void)
 			 !read_number(FLUSH), "who waits can be killed\n");
 
 	child = start_flush(&left);
+	kill(child, SIGUSR1);
+	status = wait_child(child, BOUND_MS);
+	ksft_test_result(status >= 0 && WIFEXITED(status) &&
+			 WEXITSTATUS(status) == EINTR,
+			 "EINTR by a signal, and not begun again\n");
+
+	child = start_flush(&left);
 	write_knob("enabled", 0);
 	status = wait_child(child, BOUND_MS);
 	ksft_test_result(status >= 0 && WIFEXITED(status) &&
 			 WEXITSTATUS(status) == ECANCELED,
 			 "ECANCELED if hinting is switched off meanwhile\n");
 	write_knob("enabled", 1);
-	speak();
+	silence(false);
 	write_knob("flush_timeout_ms", timeout_ms);
 	ksft_test_result(!write_text(FLUSH, "1"),
 			 "0 when the host speaks again\n");
+	use_memory(USED_BYTES);
+	hint_all_the_time(TIMEOUT_MS);
+	ksft_test_result(wait_hinted(BOUND_MS), "and the policy goes on\n");
 }
 
 int main(void)
@@ -198,7 +212,6 @@ int main(void)
 	if (!find_balloon(balloon, sizeof(balloon)))
 		ksft_exit_skip("no balloon driver to unbind\n");
 	save_knobs();
-	atexit(speak);
 	ksft_set_plan(NR_TESTS);
 	write_knob("enabled", 1);
 	test_flush();

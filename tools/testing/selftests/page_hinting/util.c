@@ -232,8 +232,11 @@ void restore_knobs(void)
 {
 	size_t i;
 
+	if (getpid() != saved_by)
+		return;
+	write_number(FAULT_DIR "/probability", 0);
 	for (i = 0; i < (int)ARRAY_SIZE(knobs); i++)
-		if (getpid() == saved_by && saved[i] >= 0)
+		if (saved[i] >= 0)
 			write_knob(knobs[i], saved[i]);
 }
 

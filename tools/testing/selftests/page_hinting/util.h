@@ -69,7 +69,10 @@ void sleep_ms(long ms);
 /* Null, or why the test cannot run here. */
 const char *why_skip(void);
 
-/* Remember all knobs; they are put back when the process exits, or now. */
+/*
+ * Remember all knobs; they are put back when the process exits, or now, and a
+ * host that was silent speaks again.
+ */
 void save_knobs(void);
 void restore_knobs(void);
 
