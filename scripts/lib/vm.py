@@ -3,10 +3,12 @@
 import atexit
 import functools
 import hashlib
+import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -94,16 +96,19 @@ def prove_kvm(kernel, cache):
 
 class Guest:
     """One boot. memory is in MiB; balloon is reporting, plain or none; prefix
-    is a command that ends by executing what follows it."""
+    is a command that ends by executing what follows it; monitor is for qmp()."""
 
     def __init__(self, kernel, command, name='guest', memory=2048, smp=2, append='',
                  accel=None, icount=None, timeout=120, trace=None, balloon='reporting',
-                 extra=(), on_line=None, prefix=()):
+                 extra=(), on_line=None, prefix=(), monitor=False):
         self.kernel, self.command, self.name = kernel, command, name
         self.memory, self.smp, self.append = memory, smp, append
         self.accel, self.icount, self.timeout = accel, icount, timeout
         self.trace, self.balloon, self.extra = trace, balloon, list(extra)
         self.on_line, self.prefix = on_line, list(prefix)
+        # A pair of sockets has no path that could be too long.
+        self.monitor, self.monitor_of_qemu = socket.socketpair() if monitor else (None, None)
+        self.answers = None     # the monitor's, once it was asked for the first time
         self.lines = []         # (seconds since the start, text)
         self.samples = []       # (seconds since the start, bytes resident)
         self.begin = time.monotonic()
@@ -129,6 +134,9 @@ class Guest:
             line += ['-device', f'virtio-balloon-pci,free-page-reporting={onoff}']
         if self.trace:
             line += ['-trace', 'ram_block_discard_range', '-D', self.trace]
+        if self.monitor:
+            line += ['-chardev', f'socket,id=qmp,fd={self.monitor_of_qemu.fileno()}',
+                     '-mon', 'chardev=qmp,mode=control']
         if shutil.which('setpriv'):     # no guest outlives the script that started it
             line = ['setpriv', '--pdeathsig', 'KILL'] + line
         return self.prefix + line + self.extra
@@ -150,10 +158,13 @@ class Guest:
         if self.trace and os.path.exists(self.trace):
             os.unlink(self.trace)
         line = self.command_line()
+        inherit = (self.monitor_of_qemu.fileno(),) if self.monitor else ()
         self.begin = time.monotonic()
         with open(self.log + '.qemu', 'wb') as errors:
-            self.process = subprocess.Popen(line, stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen(line, stdin=subprocess.DEVNULL, pass_fds=inherit,
                                             stdout=subprocess.PIPE, stderr=errors)
+        if self.monitor:
+            self.monitor_of_qemu.close()
         atexit.register(self.stop)
         self.reader = threading.Thread(target=self.read_console, daemon=True)
         self.sampler = threading.Thread(target=self.sample, daemon=True)
@@ -213,6 +224,29 @@ class Guest:
         self.timed_out = True
         self.stop()
 
+    def qmp(self, execute, seconds=60, **arguments):
+        """What QEMU's monitor returns for a command; see monitor."""
+        step = f'asking QEMU to {execute}'
+        try:
+            self.monitor.settimeout(seconds)
+            if not self.answers:
+                self.answers = self.monitor.makefile('r', encoding='utf-8')
+                self.answers.readline()     # the greeting
+                self.qmp('qmp_capabilities')
+            self.monitor.sendall(json.dumps({'execute': execute,
+                                             'arguments': arguments}).encode())
+            for line in self.answers:
+                answer = json.loads(line)
+                if 'error' in answer:
+                    raise Failure(step, answer['error']['desc'], f'less {self.log}.qemu')
+                if 'return' in answer:      # all else are events
+                    return answer['return']
+        except (OSError, ValueError) as error:
+            raise Failure(step, f'{error or type(error).__name__} (within {seconds} s); '
+                          f'the guest\'s last lines: {self.tail()}', f'less {self.log}') from error
+        raise Failure(step, f'QEMU has ended; the guest\'s last lines: {self.tail()}',
+                      f'less {self.log}')
+
     def stop(self):
         """End the process that start() started, and no other."""
         self.ending = True
@@ -225,6 +259,9 @@ class Guest:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        for end in (self.answers, self.monitor, self.monitor_of_qemu):
+            if end:
+                end.close()
         atexit.unregister(self.stop)
         if os.path.exists(self.initrd):
             os.unlink(self.initrd)
