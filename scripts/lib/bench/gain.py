@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the host gains by holes: without and with huge pages, before and under pressure."""
 import sys
+import time
 
 from bench.cgroup import Cgroup
 from bench.watched import MIB
@@ -9,6 +10,9 @@ SETTLE_S = 3
 # What QEMU may need beyond what it has when the pressure comes.
 SLACK_MIB = 8
 STEP_MIB = 4
+# The kernel gives up on a limit soon; what splits huge pages may need longer.
+TRIES = 10
+RETRY_S = 0.2
 # PR_SET_THP_DISABLE is inherited, and stays over exec.
 NO_HUGE_PAGES = [sys.executable, '-c', 'import ctypes, os, sys\n'
                  'sys.exit("prctl failed") if ctypes.CDLL(None).prctl(41, 1, 0, 0, 0) else None\n'
@@ -25,8 +29,14 @@ def squeeze(cgroup, guest):
     """Lower the limit as far as it goes without a kill; the bytes used then."""
     limit = cgroup.usage()
     floor = guest.resident() + SLACK_MIB * MIB
-    while limit - STEP_MIB * MIB >= floor and cgroup.lower(limit - STEP_MIB * MIB):
-        limit -= STEP_MIB * MIB
+    tries = TRIES
+    while limit - STEP_MIB * MIB >= floor and tries:
+        if cgroup.lower(limit - STEP_MIB * MIB):
+            limit -= STEP_MIB * MIB
+            tries = TRIES
+        else:
+            tries -= 1
+            time.sleep(RETRY_S)
     return cgroup.usage()
 
 
