@@ -33,7 +33,7 @@
  * Free memory in smaller blocks than the usual ones follows after longer
  * idleness, by a ladder of sweeps: when the zone was calm for some settle times,
  * meaning that next to nothing came or went, blocks of 128 KB and more are
- * hinted, after four times as long those of 16 KB, and after three times as
+ * hinted, after three times as long those of 16 KB, and after three times as
  * long again single pages. A sweep takes all such blocks, as next to none of
  * them came within that time, slice by slice, with a look before each. Larger
  * blocks go on by the settle time meanwhile. Demand breaks a sweep off and
@@ -74,7 +74,7 @@ struct rung {
 };
 
 static const struct rung rungs[] = {
-	{ SZ_128K, 4 }, { SZ_16K, 16 }, { 0, 48 },
+	{ SZ_128K, 4 }, { SZ_16K, 12 }, { 0, 36 },
 };
 
 /* The settle time that a pause of @gap_ms asks for. */

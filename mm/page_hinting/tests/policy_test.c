@@ -510,10 +510,10 @@ struct rung_case {
 static const struct rung_case rung_cases[] = {
 	{ "order 8", 8, 4 },
 	{ "order 5", 5, 4 },
-	{ "order 4", 4, 16 },
-	{ "order 2", 2, 16 },
-	{ "order 1", 1, 48 },
-	{ "order 0", 0, 48 },
+	{ "order 4", 4, 12 },
+	{ "order 2", 2, 12 },
+	{ "order 1", 1, 36 },
+	{ "order 0", 0, 36 },
 };
 
 KUNIT_ARRAY_PARAM_DESC(rung, rung_cases, name);
@@ -539,7 +539,7 @@ static void smaller_blocks_later(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, model.small_hinted_pages, 500 * MIB);
 	KUNIT_EXPECT_EQ(test, model.order, MODEL_ORDER);
 
-	model_pass(&model, 4 * 48 * SETTLE_MS);
+	model_pass(&model, 4 * 36 * SETTLE_MS);
 	KUNIT_EXPECT_TRUE(test, model.asleep);
 	KUNIT_EXPECT_EQ(test, model.peak_settle_ms, SETTLE_MS);
 }

@@ -7,6 +7,8 @@ from bench.cgroup import Cgroup
 from bench.watched import MIB
 
 SETTLE_S = 3
+# For how long the guest leaves its holes alone after that, for the squeeze.
+SQUEEZE_S = 6
 # What QEMU may need beyond what it has when the pressure comes.
 SLACK_MIB = 8
 STEP_MIB = 4
@@ -47,7 +49,8 @@ def gain(bench, case, variant):
     limit = (setup['memory_mib'] + 512) * MIB
     cgroup = Cgroup(limit)
     guest = bench.guest(case, variant, f'sleep {SETTLE_S}\n'
-                        f'benchload holes {setup["mib"]} {setup["kib"]} {setup["limit_s"]}',
+                        f'benchload holes {setup["mib"]} {setup["kib"]} '
+                        f'{setup["limit_s"] + SQUEEZE_S}',
                         trace=False, memory=setup['memory_mib'], timeout=300,
                         prefix=cgroup.prefix() + ([] if setup['huge'] else NO_HUGE_PAGES))
 
@@ -58,7 +61,7 @@ def gain(bench, case, variant):
     try:
         guest.start()
         at_s = guest.wait_mark('holed', 200).at_s
-        guest.wait_line('### no such line', max(0, at_s + setup['limit_s'] - 1 - guest.now()))
+        guest.wait_line('### no such line', max(0, at_s + setup['limit_s'] - guest.now()))
         look('end')
         squeezed = squeeze(cgroup, guest)
         look('squeezed')
