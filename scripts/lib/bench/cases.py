@@ -129,7 +129,7 @@ FULL_CASES = [
       for kib, limit_s in ((512, 5), (64, 10), (16, 30))),
     Case('density', 'density', density.density, DRAIN,
          {'cgroup_mib': 3840, 'memory_mib': 1280, 'touch_mib': 1024}, 180),
-    Case('phases', 'phases', loads.phases, (*ALL, 'm2000o0', 'm100o0'),
+    Case('phases', 'phases', loads.phases, (*ALL, 'm2000o0', 'm100o0', 'usual'),
          {'processes': 100, 'idle_s': 40, 'dropped_s': 30, 'memory_mib': 3072}, 180),
 ]
 

@@ -195,6 +195,7 @@ def phases(bench, case, variant):
     bench.keep_timeline(case, variant, guest, guest.need('first').at_s)
     return {'build_s': int(builds[0]) / 1e6, 'build_again_s': int(builds[1]) / 1e6,
             'builds_s': sum(map(int, builds)) / 1e6,
+            'build_again_qemu_faults': guest.need('again_end').minflt - guest.need('again').minflt,
             'whole_gib_min': guest.gib_minutes('first', 'again_rested'),
             'idle_gib_min': guest.gib_minutes('first_end', 'first_rested'),
             'dropped_gib_min': guest.gib_minutes('dropped', 'dropped_rested'),
