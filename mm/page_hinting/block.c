@@ -836,22 +836,27 @@ bool __page_hinting_in_flight(const struct page *page)
  * are free. Returns where the last of them ends, which may be further on.
  */
 static unsigned long visit_chunk(struct page_hinting_zone *pz,
-				 unsigned long pfn, bool count)
+				 unsigned long start_pfn, bool count)
 {
-	unsigned long end_pfn = pfn + CHUNK_PAGES;
+	unsigned long end_pfn = start_pfn + CHUNK_PAGES;
+	unsigned long pfn = start_pfn;
 	unsigned int order;
 
-	/* Under the zone lock, so that it cannot go offline meanwhile. */
+	/*
+	 * Under the zone lock, so that it cannot go offline meanwhile; between
+	 * two chunks it can, in the midst of a hole's worth of pages, too.
+	 */
 	lockdep_assert_held(&pz->zone->lock);
 
 	for (; pfn < end_pfn; pfn += 1UL << order) {
-		struct page *page = pfn_to_page(pfn);
+		struct page *page;
 
 		order = 0;
-		if (IS_ALIGNED(pfn, HOLE_PAGES) && !pfn_to_online_page(pfn)) {
-			order = ilog2(HOLE_PAGES);
-			continue;
+		if (pfn == start_pfn || IS_ALIGNED(pfn, HOLE_PAGES)) {
+			if (!pfn_to_online_page(pfn))
+				return ALIGN(pfn + 1, HOLE_PAGES);
 		}
+		page = pfn_to_page(pfn);
 		if (page_zone(page) != pz->zone || !PageBuddy(page))
 			continue;
 		order = buddy_order(page);

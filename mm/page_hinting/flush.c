@@ -95,8 +95,11 @@ unsigned long page_hinting_flush_left(void)
 		/* Pairs with hint_all(). */
 		if (READ_ONCE(pz->flushed_nr) == nr)
 			continue;
+		/* Nobody knows what is in reach before all is counted. */
+		if (READ_ONCE(pz->counted_pfn) != ULONG_MAX)
+			pages += zone_page_state(pz->zone, NR_FREE_PAGES);
 		/* Pairs with begin_flush(), which may be yet to come. */
-		if (READ_ONCE(pz->flush_nr) == nr)
+		else if (READ_ONCE(pz->flush_nr) == nr)
 			pages += READ_ONCE(pz->flush_pages);
 		else
 			pages += page_hinting_in_reach(pz);

@@ -474,6 +474,8 @@ int page_hinting_sysfs_add(struct page_hinting_zone *pz)
  */
 void page_hinting_sysfs_remove(struct page_hinting_zone *pz)
 {
+	/* A reference that somebody holds is no reason to show it longer. */
+	kobject_del(&pz->kobj);
 	kobject_put(&pz->kobj);
 }
 
