@@ -177,9 +177,11 @@ static int wait_for_all(unsigned int nr)
 }
 
 /* Is there somebody to flush to? Returns 0 or an errno. */
-static int prepare(bool anew)
+static int prepare_locked(bool anew)
 {
-	guard(mutex)(&page_hinting_mutex);
+	int err;
+
+	lockdep_assert_held(&page_hinting_mutex);
 	switch (page_hinting_get_state()) {
 	case PAGE_HINTING_RUNNING:
 		break;
@@ -190,10 +192,26 @@ static int prepare(bool anew)
 	}
 	if (page_hinting_host_is_gone())
 		return -EIO;
+	/* A zone without a thread would be left out, and nobody told. */
+	err = page_hinting_zones_update();
+	if (err)
+		return err;
 	if (anew)
 		page_hinting_begin_anew();
 	WRITE_ONCE(cancelled, false);
 	return 0;
+}
+
+/* The same; whoever holds the mutex may wait for a silent host meanwhile. */
+static int prepare(bool anew)
+{
+	int err;
+
+	if (mutex_lock_interruptible(&page_hinting_mutex))
+		return -EINTR;
+	err = prepare_locked(anew);
+	mutex_unlock(&page_hinting_mutex);
+	return err;
 }
 
 /**
@@ -207,9 +225,10 @@ static int prepare(bool anew)
  * Return: 0 when the host has acknowledged all of it; -EBUSY if another flush
  *	goes on; -ENODEV if there is no device, or it is suspended;
  *	-EOPNOTSUPP if hinting is switched off; -ECANCELED if one of that came
- *	meanwhile; -EIO if the host has stopped to answer for good; -ETIMEDOUT
- *	if nothing was acknowledged for page_hinting_flush_timeout_ms; -EINTR
- *	if there is a signal.
+ *	meanwhile; -ENOMEM, or another error of starting a thread, if a zone
+ *	has none and it could not be started now either; -EIO if the host has
+ *	stopped to answer for good; -ETIMEDOUT if nothing was acknowledged for
+ *	page_hinting_flush_timeout_ms; -EINTR if there is a signal.
  */
 int page_hinting_flush(bool anew)
 {

@@ -341,7 +341,7 @@ void page_hinting_window_leave(struct page_hinting_zone *pz);
 void page_hinting_wake(struct page_hinting_zone *pz,
 		       enum page_hinting_event event);
 void page_hinting_wake_all(enum page_hinting_event event);
-void page_hinting_zones_update(void);
+int page_hinting_zones_update(void);
 void page_hinting_zones_destroy(void);
 void page_hinting_zones_update_later(void);
 void page_hinting_give_up(struct page_hinting_zone *pz, bool all);

@@ -538,11 +538,14 @@ static bool zone_matters(struct zone *zone)
  * A zone that is empty, or became so, has none.
  *
  * Context: Process context, under page_hinting_mutex, may sleep.
+ * Return: 0, or the last error of those that a zone is without a thread for,
+ *	which is logged, and no reason not to hint the others.
  */
-void page_hinting_zones_update(void)
+int page_hinting_zones_update(void)
 {
 	struct page_hinting_zone *pz, *next;
 	struct zone *zone;
+	int last_err = 0;
 
 	lockdep_assert_held(&page_hinting_mutex);
 	list_for_each_entry_safe(pz, next, &page_hinting_zones, node)
@@ -554,10 +557,13 @@ void page_hinting_zones_update(void)
 
 		if (!zone->hinting && zone_matters(zone))
 			err = add_zone(zone);
-		if (err)
-			pr_warn("node %d, zone %s: not hinted, as its thread did not start: error %d; write 1 to /sys/kernel/mm/page_hinting/enabled to try again\n",
-				zone_to_nid(zone), zone->name, err);
+		if (!err)
+			continue;
+		last_err = err;
+		pr_warn("node %d, zone %s: not hinted, as its thread did not start: error %d; write 1 to /sys/kernel/mm/page_hinting/enabled to try again\n",
+			zone_to_nid(zone), zone->name, err);
 	}
+	return last_err;
 }
 
 /**

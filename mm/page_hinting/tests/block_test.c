@@ -769,6 +769,19 @@ static void flush_waits_for_a_slow_host(struct kunit *test)
 	expect_counts(test);
 }
 
+/* As when there was no memory for a thread: a flush does not leave out a zone. */
+static void flush_starts_threads_that_lack(struct kunit *test)
+{
+	keep_memory(test);
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_zones_destroy();
+	mutex_unlock(&page_hinting_mutex);
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), 0);
+	KUNIT_ASSERT_FALSE(test, list_empty(&page_hinting_zones));
+	KUNIT_EXPECT_TRUE(test, all_hinted());
+	expect_counts(test);
+}
+
 static void flush_says_why_not(struct kunit *test)
 {
 	struct host *host = test->priv;
@@ -1100,6 +1113,7 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE(suspend_voids_marks),
 	KUNIT_CASE(flush_hints_what_is_kept),
 	KUNIT_CASE(flush_waits_for_a_slow_host),
+	KUNIT_CASE(flush_starts_threads_that_lack),
 	KUNIT_CASE(flush_says_why_not),
 	KUNIT_CASE(flush_outlasts_what_is_in_its_way),
 	KUNIT_CASE(killed_flush_stops),
