@@ -33,13 +33,13 @@
  * Free memory in smaller blocks than the usual ones follows after longer
  * idleness, by a ladder of sweeps: when the zone was calm for some settle times,
  * meaning that next to nothing came or went, blocks of 128 KB and more are
- * hinted, after three times as long those of 16 KB, and after three times as
- * long again single pages. A sweep takes all such blocks, as next to none of
- * them came within that time, slice by slice, with a look before each. Larger
- * blocks go on by the settle time meanwhile. Demand breaks a sweep off and
- * begins the waiting anew; when it is for what was swept too early, by the
- * measure of the settle time, the waiting is twice as long from then on, and
- * half of that after each sweep that was not too early.
+ * hinted, after three times as long those of 16 KB, and after twice as long
+ * again single pages. A sweep takes all such blocks, as next to none of them
+ * came within that time, slice by slice, with a look before each. Larger blocks
+ * go on by the settle time meanwhile. Demand breaks a sweep off and begins the
+ * waiting anew; when it is for what was swept too early, by the measure of the
+ * settle time, the waiting is twice as long from then on, and half of that after
+ * each sweep that was not too early.
  */
 #include <linux/array_size.h>
 #include <linux/limits.h>
@@ -74,7 +74,7 @@ struct rung {
 };
 
 static const struct rung rungs[] = {
-	{ SZ_128K, 4 }, { SZ_16K, 12 }, { 0, 36 },
+	{ SZ_128K, 4 }, { SZ_16K, 12 }, { 0, 24 },
 };
 
 /* The settle time that a pause of @gap_ms asks for. */
@@ -132,6 +132,16 @@ static void learn(struct page_hinting_policy *policy,
 	policy->settle_ms = settle_ms;
 }
 
+/* A little that was early is forgotten when for long nothing more was. */
+static void note_early(struct page_hinting_policy *policy, unsigned long pages,
+		       u64 end_ms)
+{
+	if (end_ms > policy->early_ms + PATIENCE * (u64)policy->settle_ms)
+		policy->early_pages = 0;
+	policy->early_pages += pages;
+	policy->early_ms = end_ms;
+}
+
 /*
  * Hold what was taken against the ledger. Returns what came back early. What
  * little reaches into an older entry says nothing of that one's gap.
@@ -158,7 +168,7 @@ static unsigned long refault(struct page_hinting_policy *policy,
 		entry->pages -= pages;
 		if (!entry->pages)
 			policy->ledger_len--;
-		policy->early_pages += pages;
+		note_early(policy, pages, sample->taken_ms);
 		if (policy->early_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
 			learn(policy, entry->settle_ms, gap_ms,
 			      sample->taken_ms);
@@ -213,6 +223,15 @@ static unsigned int next_look(const struct page_hinting_policy *policy)
 	if (age_ms <= policy->settle_ms)
 		look_in_ms = min(look_in_ms, policy->settle_ms - age_ms + 1);
 	return max(look_in_ms, 1U);
+}
+
+/* After what time decay() has something to do, if nothing happens until then. */
+static u64 next_decay_ms(const struct page_hinting_policy *policy)
+{
+	if (policy->settle_ms <= policy->min_settle_ms)
+		return U64_MAX;
+	return policy->proved_ms + PATIENCE * (u64)policy->settle_ms -
+	       policy->now_ms;
 }
 
 static unsigned int rung_order(const struct page_hinting_ladder *ladder,
@@ -348,7 +367,8 @@ static void climb_down(struct page_hinting_policy *policy,
 	wait_ms = rung_wait_ms(policy);
 	calm_ms = policy->now_ms - ladder->calm_ms;
 	if (calm_ms < wait_ms) {
-		advice->sweep_in_ms = min_t(u64, wait_ms - calm_ms, INT_MAX);
+		wait_ms = min(wait_ms - calm_ms, next_decay_ms(policy));
+		advice->sweep_in_ms = min_t(u64, wait_ms, INT_MAX);
 		return;
 	}
 	ladder->order = rung_order(ladder, ladder->rung + 1);

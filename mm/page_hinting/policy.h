@@ -84,7 +84,8 @@ struct page_hinting_ladder {
  * @level_pages: unhinted memory after the last sample
  * @ledger: what was hinted when, oldest first
  * @ledger_len: how many entries are in use
- * @early_pages: hinted too early since something was learnt from that
+ * @early_pages: hinted too early, from which nothing was learnt yet
+ * @early_ms: when the last of it was needed
  * @far_gap_ms: a time between two uses that was much longer than @settle_ms,
  *	seen once
  * @far_gap_seen_ms: when it ended
@@ -103,6 +104,7 @@ struct page_hinting_policy {
 	struct page_hinting_entry ledger[PAGE_HINTING_LEDGER_LEN];
 	unsigned int ledger_len;
 	unsigned long early_pages;
+	u64 early_ms;
 	unsigned int far_gap_ms;
 	u64 far_gap_seen_ms;
 	struct page_hinting_ladder ladder;

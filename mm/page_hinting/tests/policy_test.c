@@ -193,6 +193,53 @@ static void far_gap_ends_slowly(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, model.peak_settle_ms, SETTLE_MS);
 }
 
+/* A little that is needed early, seldom, is no habit, however often it is. */
+static void small_uses_do_not_add_up(struct kunit *test)
+{
+	static const unsigned int intervals_ms[] = { 1500, 5000, 60000 };
+	unsigned int i, cycle;
+
+	for (i = 0; i < ARRAY_SIZE(intervals_ms); i++) {
+		struct model model;
+
+		model_start(&model, 0);
+		model_free(&model, 6 * MIB);
+		model_pass(&model, 60000);
+		model_free(&model, 6 * MIB);
+		for (cycle = 0; cycle < 40; cycle++) {
+			model_pass(&model, 400);
+			model_alloc(&model, 6 * MIB);
+			model_pass(&model, intervals_ms[i] - 400);
+			model_free(&model, 6 * MIB);
+		}
+		KUNIT_EXPECT_GE_MSG(test, model.refaulted_pages, 20 * 6 * MIB,
+				    "each %u ms", intervals_ms[i]);
+		KUNIT_EXPECT_EQ_MSG(test, model.peak_settle_ms, SETTLE_MS,
+				    "each %u ms", intervals_ms[i]);
+	}
+}
+
+/* It adds up as long as more comes, also by clocks that are a tick apart. */
+static void early_uses_at_once_add_up(struct kunit *test)
+{
+	struct page_hinting_sample sample = { .now_ms = 1000 };
+	struct page_hinting_policy policy;
+
+	page_hinting_policy_init(&policy, SETTLE_MS, MODEL_MAX_SETTLE_MS, 0);
+	page_hinting_policy_step(&policy, &sample);
+	page_hinting_policy_pulled(&policy, 64 * MIB);
+	sample.now_ms = 1400;
+	sample.taken_ms = 1400;
+	sample.taken_pages = 7 * MIB;
+	page_hinting_policy_step(&policy, &sample);
+	KUNIT_EXPECT_EQ(test, policy.settle_ms, SETTLE_MS);
+	sample.now_ms = 1403;
+	sample.taken_ms = 1399;
+	sample.taken_pages = MIB;
+	page_hinting_policy_step(&policy, &sample);
+	KUNIT_EXPECT_GE(test, policy.settle_ms, 500U);
+}
+
 /* Allocate @pages in small steps, within @ms. */
 static void alloc_slowly(struct model *model, unsigned long pages,
 			 unsigned int ms)
@@ -512,8 +559,8 @@ static const struct rung_case rung_cases[] = {
 	{ "order 5", 5, 4 },
 	{ "order 4", 4, 12 },
 	{ "order 2", 2, 12 },
-	{ "order 1", 1, 36 },
-	{ "order 0", 0, 36 },
+	{ "order 1", 1, 24 },
+	{ "order 0", 0, 24 },
 };
 
 KUNIT_ARRAY_PARAM_DESC(rung, rung_cases, name);
@@ -539,9 +586,29 @@ static void smaller_blocks_later(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, model.small_hinted_pages, 500 * MIB);
 	KUNIT_EXPECT_EQ(test, model.order, MODEL_ORDER);
 
-	model_pass(&model, 4 * 36 * SETTLE_MS);
+	model_pass(&model, 4 * 24 * SETTLE_MS);
 	KUNIT_EXPECT_TRUE(test, model.asleep);
 	KUNIT_EXPECT_EQ(test, model.peak_settle_ms, SETTLE_MS);
+}
+
+/* What was learnt is forgotten while a sweep is waited for, which is sooner. */
+static void learnt_wait_is_forgotten(struct kunit *test)
+{
+	struct model model;
+
+	model_start(&model, 0);
+	model_free(&model, GIB);
+	model_pass(&model, 60000);
+	model.small_order = 0;
+	model_free_small(&model, 500 * MIB);
+	model.policy.ladder.caution = 1;
+	model.policy.settle_ms = 1024;
+	model.policy.proved_ms = model.now_ms;
+	/* Halved after 4096, 6144 and 7168 ms; then 48 of them are over. */
+	model_pass(&model, 7100);
+	KUNIT_EXPECT_EQ(test, model.small_hinted_pages, 0UL);
+	model_pass(&model, 600);
+	KUNIT_EXPECT_EQ(test, model.small_unhinted_pages, 0UL);
 }
 
 /* A little free memory in small blocks is not worth a timer. */
@@ -952,6 +1019,8 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(far_gap_is_believed_the_second_time),
 	KUNIT_CASE(far_gaps_far_apart),
 	KUNIT_CASE(far_gap_ends_slowly),
+	KUNIT_CASE(small_uses_do_not_add_up),
+	KUNIT_CASE(early_uses_at_once_add_up),
 	KUNIT_CASE(slow_loop_is_learnt),
 	KUNIT_CASE(slow_use_is_one_use),
 	KUNIT_CASE(first_use_is_no_reuse),
@@ -968,6 +1037,7 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(clock_at_its_wrap),
 	KUNIT_CASE(shortest_settle_time),
 	KUNIT_CASE_PARAM(smaller_blocks_later, rung_gen_params),
+	KUNIT_CASE(learnt_wait_is_forgotten),
 	KUNIT_CASE(crumbs_are_left),
 	KUNIT_CASE(small_blocks_add_up),
 	KUNIT_CASE(small_loop_keeps_its_memory),

@@ -12,6 +12,7 @@ typedef uint32_t u32;
 typedef uint64_t u64;
 
 #define U32_MAX		UINT32_MAX
+#define U64_MAX		UINT64_MAX
 #define PAGE_SIZE	(1UL << PAGE_SHIFT)
 #define SZ_16K		(16U << 10)
 #define SZ_128K		(128U << 10)
