@@ -186,7 +186,9 @@ static int prepare_locked(bool anew)
 	case PAGE_HINTING_RUNNING:
 		break;
 	case PAGE_HINTING_DISABLED:
-		return -EOPNOTSUPP;
+		/* Its device may be suspended as well, or on its way out. */
+		return rcu_access_pointer(page_hinting_dev) ? -EOPNOTSUPP :
+							      -ENODEV;
 	default:
 		return -ENODEV;
 	}

@@ -791,6 +791,11 @@ static void flush_says_why_not(struct kunit *test)
 	page_hinting_enable(false);
 	mutex_unlock(&page_hinting_mutex);
 	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), -EOPNOTSUPP);
+	page_hinting_suspend(&host->dev);
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), -ENODEV);
+	host_reset(host, true);
+	page_hinting_resume(&host->dev);
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), -EOPNOTSUPP);
 	mutex_lock(&page_hinting_mutex);
 	page_hinting_enable(true);
 	mutex_unlock(&page_hinting_mutex);

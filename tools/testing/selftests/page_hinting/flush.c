@@ -16,12 +16,15 @@
 #include "util.h"
 
 #define FLUSH		PH_DIR "/flush"
+#define PM_TEST		"/sys/power/pm_test"
+#define PM_TEST_DELAY	"/sys/module/suspend/parameters/pm_test_delay"
 #define USED_BYTES	(256 * MIB)
 #define NEVER_MS	3600000
 #define TIMEOUT_MS	500
 #define BOUND_MS	20000
-#define NR_TESTS	18
+#define NR_TESTS	21
 #define NR_SILENT_TESTS	8
+#define NR_SUSPEND_TESTS 3
 
 static const char * const bad_values[] = {
 	"\n", "0", "3", "-1", "abc", "1 1", "99999999999999999999999999",
@@ -202,10 +205,40 @@ static void test_silent(void)
 	ksft_test_result(wait_hinted(BOUND_MS), "and the policy goes on\n");
 }
 
+/* As far as the devices, and back, while a flush waits for the host. */
+static void test_suspend(void)
+{
+	long long left, delay_s = read_number(PM_TEST_DELAY);
+	pid_t child;
+	int status, err;
+
+	keep_memory();
+	silence(true);
+	child = start_flush(&left);
+	write_number(PM_TEST_DELAY, 1);
+	err = write_text(PM_TEST, "devices") ?:
+	      write_text("/sys/power/state", "freeze");
+	write_text(PM_TEST, "none");
+	write_number(PM_TEST_DELAY, delay_s);
+	ksft_print_msg("%lld bytes left, suspend: %d\n", left, err);
+	ksft_test_result(left > 0 && !err, "a flush holds up no suspend\n");
+	status = wait_child(child, BOUND_MS);
+	ksft_test_result(status >= 0 && WIFEXITED(status) &&
+			 WEXITSTATUS(status) == EINTR, "EINTR by a suspend\n");
+	silence(false);
+	ksft_test_result(!write_text(FLUSH, "1") && !read_number(FLUSH),
+			 "0 after the suspend\n");
+}
+
+static void skip(int nr_tests, const char *why)
+{
+	while (nr_tests--)
+		ksft_test_result_skip("%s\n", why);
+}
+
 int main(void)
 {
 	const char *why = why_skip();
-	int i;
 
 	ksft_print_header();
 	if (why)
@@ -219,10 +252,15 @@ int main(void)
 	test_anew();
 	test_bad_values();
 	test_off();
-	if (!access(FAULT_DIR, F_OK))
-		test_silent();
+	if (access(FAULT_DIR, F_OK)) {
+		skip(NR_SILENT_TESTS + NR_SUSPEND_TESTS,
+		     "no fault injection, so no silent host");
+		ksft_finished();
+	}
+	test_silent();
+	if (access(PM_TEST, F_OK) || access(PM_TEST_DELAY, F_OK))
+		skip(NR_SUSPEND_TESTS, "no CONFIG_PM_DEBUG");
 	else
-		for (i = 0; i < NR_SILENT_TESTS; i++)
-			ksft_test_result_skip("no fault injection, so no silent host\n");
+		test_suspend();
 	ksft_finished();
 }
