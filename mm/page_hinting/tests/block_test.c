@@ -7,11 +7,14 @@
 #include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/gfp.h>
+#include <linux/kmsg_dump.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
+#include <linux/mmdebug.h>
 #include <linux/random.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
+#include <linux/string.h>
 
 #include "../../internal.h"
 #include "../internal.h"
@@ -287,6 +290,62 @@ static void idle_memory_is_hinted(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
 	expect_counts(test);
 	KUNIT_EXPECT_EQ(test, pages_home(first_zone()), host->seen_pages);
+}
+
+/* Read the kernel's log on to its end. Return: was @text in it? */
+static bool read_log(struct kmsg_dump_iter *log, const char *text)
+{
+	static char line[512];
+	bool found = false;
+	size_t len;
+
+	while (kmsg_dump_get_line(log, true, line, sizeof(line), &len))
+		found |= !!strnstr(line, text, len);
+	return found;
+}
+
+static struct page *find_hinted_block(void)
+{
+	struct page_hinting_zone *pz = first_zone();
+	unsigned long flags = page_hinting_lock(pz->zone);
+	struct page *page, *found = NULL;
+	struct list_head *list;
+
+	list = &pz->zone->free_area[MAX_PAGE_ORDER].free_list[MIGRATE_MOVABLE];
+	list_for_each_entry(page, list, buddy_list)
+		if (PageBuddyOffline(page))
+			found = page;
+	page_hinting_unlock(pz->zone, flags);
+	return found;
+}
+
+/* What is printed of a page, and of all memory when there is no more of it. */
+static void log_tells_hinted_memory(struct kunit *test)
+{
+	struct kmsg_dump_iter log;
+	unsigned long hinted_pages;
+	struct page *page;
+	char text[40];
+
+	if (!IS_ENABLED(CONFIG_PRINTK))
+		kunit_skip(test, "no log");
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	page = find_hinted_block();
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	kmsg_dump_rewind(&log);
+	read_log(&log, "");
+	dump_page(page, "its type is to be told");
+	KUNIT_EXPECT_TRUE(test, read_log(&log, "(buddy_offline)"));
+
+	/* Until nobody takes or frees memory meanwhile. */
+	do {
+		hinted_pages = pages_of(&first_zone()->hinted_pages);
+		read_log(&log, "");
+		page_hinting_show_mem();
+	} while (hinted_pages != pages_of(&first_zone()->hinted_pages));
+	snprintf(text, sizeof(text), " hinted:%lukB ",
+		 hinted_pages << (PAGE_SHIFT - 10));
+	KUNIT_EXPECT_TRUE(test, read_log(&log, text));
 }
 
 /* No more than the window in flight, and none of it is handed out. */
@@ -1105,6 +1164,7 @@ static void only_one_host(struct kunit *test)
 
 static struct kunit_case block_cases[] = {
 	KUNIT_CASE(idle_memory_is_hinted),
+	KUNIT_CASE(log_tells_hinted_memory),
 	KUNIT_CASE(window_bounds_what_is_in_flight),
 	KUNIT_CASE(held_reference),
 	KUNIT_CASE(in_flight_is_not_just_offline),
