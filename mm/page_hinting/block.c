@@ -43,7 +43,7 @@
 #define PULL_VISITS		8
 
 /* Looked at in one hold of the zone lock, to count free blocks. */
-#define CHUNK_PAGES		min(128UL, MAX_ORDER_NR_PAGES)
+#define CHUNK_PAGES		min(64UL, MAX_ORDER_NR_PAGES)
 
 /* In page_private() of a block in flight, beside its order. */
 #define BLOCK_ACKNOWLEDGED	BIT(8)
@@ -163,10 +163,13 @@ static void count_unhinted(struct page_hinting_zone *pz, unsigned int order,
 	if (order < pz->reach_order || !type_is_eligible(migratetype))
 		return;
 	pz->reach_pages += 1UL << order;
-	if (order >= pz->min_order)
+	if (order >= pz->min_order) {
 		pz->unhinted_pages += 1UL << order;
-	else if (pz->reach_pages < pz->wake_pages)
+		if (pz->unhinted_pages <= pz->stay_pages)
+			return;
+	} else if (pz->reach_pages < pz->wake_pages) {
 		return;
+	}
 	wake_armed(pz, PAGE_HINTING_EV_FREED);
 }
 
@@ -1016,6 +1019,7 @@ void page_hinting_set_orders(struct page_hinting_zone *pz,
 /**
  * page_hinting_try_arm - ask to be woken by the next free
  * @pz: the zone
+ * @stay_pages: not before more than this is unhinted; 0 unless some has to stay
  * @wake_pages: or when this much is unhinted in smaller blocks
  *
  * And when hinted memory is taken, as long as that may turn out to have been
@@ -1024,16 +1028,21 @@ void page_hinting_set_orders(struct page_hinting_zone *pz,
  * Context: The zone's thread. Takes the zone lock.
  * Return: false if there is something to look at already.
  */
-bool page_hinting_try_arm(struct page_hinting_zone *pz, unsigned long wake_pages)
+bool page_hinting_try_arm(struct page_hinting_zone *pz, unsigned long stay_pages,
+			  unsigned long wake_pages)
 {
 	unsigned long flags = page_hinting_lock(pz->zone);
 
 	pz->wants_taken = pz->policy.ledger_len || pz->policy.ladder.on_trial;
-	pz->wake_pages = wake_pages;
-	pz->armed = !pz->unhinted_pages && pz->reach_pages < wake_pages &&
+	pz->stay_pages = stay_pages;
+	/* What stays is in reach, too. */
+	pz->wake_pages = wake_pages + min(pz->unhinted_pages,
+					  ULONG_MAX - wake_pages);
+	pz->armed = pz->unhinted_pages <= stay_pages &&
+		    pz->reach_pages < pz->wake_pages &&
 		    !(pz->taken && pz->wants_taken);
 	if (pz->armed)
-		pz->low_pages = 0;
+		pz->low_pages = min(pz->low_pages, pz->unhinted_pages);
 	page_hinting_unlock(pz->zone, flags);
 	return pz->armed;
 }

@@ -188,6 +188,7 @@ struct page_hinting_total {
  *	too
  * @reach_order: smaller ones than these are never hinted
  * @armed: the thread has nothing to hint and wants to hear of a free
+ * @stay_pages: one that leaves more than this unhinted
  * @wake_pages: or of so much in reach
  * @wants_taken: and of hinted memory that is taken
  * @in_flight: blocks that the host has
@@ -200,8 +201,8 @@ struct page_hinting_total {
  * @refaulted_pages: hinted too early ever; wraps; lockless
  * @look_in_ms: when to look again although nothing could be pulled; 0 if it
  *	could. The thread's.
- * @busy_ms: when there last was something unhinted; the thread's
- * @pcp_drained: no free came since per-CPU lists were drained; the thread's
+ * @freed: it was woken by a free since the last look; the thread's
+ * @drain_lists: it empties the per-CPU lists next; the thread's
  * @skips: looks that left memory unhinted, by reason; the thread's, read by
  *	who shows them
  * @no_room: there was none in the window a moment ago; the thread's
@@ -247,6 +248,7 @@ struct page_hinting_zone {
 	unsigned int min_order;
 	unsigned int reach_order;
 	bool armed;
+	unsigned long stay_pages;
 	unsigned long wake_pages;
 	bool wants_taken;
 	struct list_head in_flight;
@@ -260,8 +262,8 @@ struct page_hinting_zone {
 	unsigned long settle_ms;
 	unsigned long refaulted_pages;
 	unsigned int look_in_ms;
-	u64 busy_ms;
-	bool pcp_drained;
+	bool freed;
+	bool drain_lists;
 	unsigned long skips[NR_PAGE_HINTING_REASONS];
 	bool no_room;
 	bool cut_short;
@@ -312,7 +314,7 @@ void page_hinting_count_stop(struct page_hinting_zone *pz);
 bool page_hinting_count_chunk(struct page_hinting_zone *pz);
 void page_hinting_set_orders(struct page_hinting_zone *pz,
 			     unsigned int min_order, unsigned int reach_order);
-bool page_hinting_try_arm(struct page_hinting_zone *pz,
+bool page_hinting_try_arm(struct page_hinting_zone *pz, unsigned long stay_pages,
 			  unsigned long wake_pages);
 void page_hinting_take_sample(struct page_hinting_zone *pz,
 			      struct page_hinting_sample *sample);

@@ -40,6 +40,13 @@
  * waiting anew; when it is for what was swept too early, by the measure of the
  * settle time, the waiting is twice as long from then on, and half of that after
  * each sweep that was not too early.
+ *
+ * What was freed into the per-CPU lists is free memory that nobody sees, and
+ * may be a hundred megabytes. They are emptied when nothing was taken for longer
+ * than a pause that was learnt lasts, whatever else is unhinted: so what comes
+ * out goes within twice the settle time after the last use; within three times,
+ * where that is so short that emptying them in each pause would cost more than
+ * it is worth.
  */
 #include <linux/array_size.h>
 #include <linux/limits.h>
@@ -62,6 +69,15 @@
  */
 #define PROOF			3
 #define CAUTION_MAX		6
+/*
+ * After such a part of the settle time the per-CPU lists are emptied: more than
+ * a learnt pause is of it, and with one look before and one settle time after
+ * it less than two settle times.
+ */
+#define LISTS_TENTHS		7
+/* But not before this, or, if that is less, so many settle times. */
+#define LISTS_MIN_MS		250U
+#define LISTS_MIN_SETTLES	2U
 
 /**
  * struct rung - a step of the ladder
@@ -285,21 +301,37 @@ static void climb_up(struct page_hinting_policy *policy)
 	ladder->activity_pages = 0;
 }
 
+/* How much of a zone's free memory went and came between two looks. */
+struct changes {
+	unsigned long went_pages;
+	unsigned long came_pages;
+};
+
 /*
- * How much came and went. A dip in between counts only if it cannot be that of
- * a block which merges or is split.
+ * A dip in between counts only if it cannot be that of a block which merges or
+ * is split.
  */
-static void watch(struct page_hinting_policy *policy,
-		  const struct page_hinting_sample *sample)
+static struct changes see_changes(struct page_hinting_policy *policy,
+				  const struct page_hinting_sample *sample)
 {
 	struct page_hinting_ladder *ladder = &policy->ladder;
 	unsigned long low_pages = min(ladder->level_pages, sample->free_pages);
+	struct changes changes;
 
 	if (low_pages >= sample->free_low_pages + PAGE_HINTING_DIP_PAGES)
 		low_pages = sample->free_low_pages;
-	ladder->activity_pages += ladder->level_pages - low_pages +
-				  sample->free_pages - low_pages;
+	changes.went_pages = ladder->level_pages - low_pages;
+	changes.came_pages = sample->free_pages - low_pages;
 	ladder->level_pages = sample->free_pages;
+	return changes;
+}
+
+static void watch(struct page_hinting_policy *policy,
+		  const struct changes *changes)
+{
+	struct page_hinting_ladder *ladder = &policy->ladder;
+
+	ladder->activity_pages += changes->went_pages + changes->came_pages;
 	if (ladder->activity_pages >= PAGE_HINTING_CALM_PAGES)
 		climb_up(policy);
 }
@@ -327,7 +359,7 @@ static bool sweep(struct page_hinting_policy *policy,
 	if (!sweep_is_over(policy, sample)) {
 		advice->sweep_pages = min(sample->sweep_pages,
 					  PAGE_HINTING_SLICE_PAGES);
-		advice->sweep_in_ms = next_look(policy);
+		advice->idle_look_in_ms = next_look(policy);
 		return true;
 	}
 	ladder->order = ladder->usual_order;
@@ -368,14 +400,83 @@ static void climb_down(struct page_hinting_policy *policy,
 	calm_ms = policy->now_ms - ladder->calm_ms;
 	if (calm_ms < wait_ms) {
 		wait_ms = min(wait_ms - calm_ms, next_decay_ms(policy));
-		advice->sweep_in_ms = min_t(u64, wait_ms, INT_MAX);
+		advice->idle_look_in_ms = min_t(u64, wait_ms, INT_MAX);
 		return;
 	}
 	ladder->order = rung_order(ladder, ladder->rung + 1);
 	ladder->swept_ms = policy->now_ms;
 	ladder->taken_pages = 0;
 	ladder->on_trial = true;
-	advice->sweep_in_ms = 1;
+	advice->idle_look_in_ms = 1;
+}
+
+/* From when nothing is taken any more until the per-CPU lists are emptied. */
+static unsigned int lists_wait_ms(const struct page_hinting_policy *policy)
+{
+	unsigned int settle_ms = policy->settle_ms;
+
+	return max(settle_ms / 10 * LISTS_TENTHS,
+		   min(LISTS_MIN_MS, LISTS_MIN_SETTLES * settle_ms));
+}
+
+static void wait_for_lists(struct page_hinting_policy *policy)
+{
+	policy->lists.due = true;
+	policy->lists.quiet_ms = policy->now_ms;
+	policy->lists.went_pages = 0;
+}
+
+/*
+ * Note what happened since the last look. The waiting begins anew when memory is
+ * taken, and when some of that comes back; but not at what comes later, as that
+ * may be out of the lists: the kernel empties them, too, a bit every second.
+ */
+static void watch_lists(struct page_hinting_policy *policy, bool freed,
+			const struct changes *changes)
+{
+	struct page_hinting_lists *lists = &policy->lists;
+	bool came = changes->came_pages >= PAGE_HINTING_SIGNIFICANT_PAGES;
+
+	/* What this look sees is what came out of them. */
+	if (lists->emptied) {
+		lists->emptied = false;
+		return;
+	}
+	lists->went_pages += changes->went_pages;
+	lists->moved_pages += changes->went_pages + changes->came_pages;
+	if (lists->went_pages >= PAGE_HINTING_SIGNIFICANT_PAGES) {
+		wait_for_lists(policy);
+		lists->came = came;
+	} else if (!lists->due) {
+		if (freed || lists->moved_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
+			wait_for_lists(policy);
+	} else if (came && !lists->came) {
+		wait_for_lists(policy);
+		lists->came = true;
+	}
+}
+
+/* Empty the per-CPU lists, once for all that happened since that was last done. */
+static void drain_lists(struct page_hinting_policy *policy,
+			struct page_hinting_advice *advice)
+{
+	struct page_hinting_lists *lists = &policy->lists;
+	u64 quiet_ms = policy->now_ms - lists->quiet_ms;
+	u64 wait_ms = lists_wait_ms(policy);
+
+	if (!lists->due)
+		return;
+	if (quiet_ms < wait_ms) {
+		advice->idle_look_in_ms = min_not_zero(advice->idle_look_in_ms,
+						       (unsigned int)(wait_ms - quiet_ms));
+		return;
+	}
+	lists->due = false;
+	lists->came = false;
+	lists->emptied = true;
+	lists->moved_pages = 0;
+	lists->went_pages = 0;
+	advice->drain_lists = true;
 }
 
 /**
@@ -399,6 +500,7 @@ void page_hinting_policy_init(struct page_hinting_policy *policy,
 	policy->settle_ms = min_settle_ms;
 	policy->now_ms = now_ms;
 	policy->proved_ms = now_ms;
+	wait_for_lists(policy);
 	policy->fresh = true;
 	minmax_reset(&policy->low, now_ms, 0);
 	minmax_reset(&policy->recent_low, now_ms, 0);
@@ -433,6 +535,7 @@ page_hinting_policy_step(struct page_hinting_policy *policy,
 			 const struct page_hinting_sample *sample)
 {
 	struct page_hinting_advice advice = { };
+	struct changes changes;
 
 	policy->now_ms = sample->now_ms;
 	advice.refaulted_pages = refault(policy, sample);
@@ -443,9 +546,13 @@ page_hinting_policy_step(struct page_hinting_policy *policy,
 				sample->unhinted_pages);
 	decay(policy);
 	judge(policy, sample);
-	watch(policy, sample);
+	changes = see_changes(policy, sample);
+	watch(policy, &changes);
 	climb_down(policy, sample, &advice);
-	advice.look_in_ms = next_look(policy);
+	watch_lists(policy, sample->freed, &changes);
+	drain_lists(policy, &advice);
+	/* What the lists held is seen at once, to count from here on. */
+	advice.look_in_ms = advice.drain_lists ? 1 : next_look(policy);
 	advice.sweep_order = policy->ladder.order;
 	return advice;
 }

@@ -71,6 +71,24 @@ struct page_hinting_ladder {
 };
 
 /**
+ * struct page_hinting_lists - free memory that nobody sees, in per-CPU lists
+ * @due: they are to be emptied
+ * @came: since then memory came, as it may once without putting it off for good
+ * @emptied: they were, a moment ago
+ * @quiet_ms: since when nothing is taken, or since when they are due
+ * @went_pages: was taken since then
+ * @moved_pages: came and went since they were last emptied
+ */
+struct page_hinting_lists {
+	bool due;
+	bool came;
+	bool emptied;
+	u64 quiet_ms;
+	unsigned long went_pages;
+	unsigned long moved_pages;
+};
+
+/**
  * struct page_hinting_policy - what is known of a zone's habits
  * @min_settle_ms: the least that @settle_ms may be
  * @max_settle_ms: the most
@@ -89,6 +107,7 @@ struct page_hinting_ladder {
  * @far_gap_ms: a time between two uses that was much longer than @settle_ms,
  *	seen once
  * @far_gap_seen_ms: when it ended
+ * @lists: when to empty the per-CPU lists
  * @ladder: what else is hinted while nothing happens
  */
 struct page_hinting_policy {
@@ -107,6 +126,7 @@ struct page_hinting_policy {
 	u64 early_ms;
 	unsigned int far_gap_ms;
 	u64 far_gap_seen_ms;
+	struct page_hinting_lists lists;
 	struct page_hinting_ladder ladder;
 };
 
@@ -124,6 +144,7 @@ struct page_hinting_policy {
  * @taken_small_pages: the same in blocks that only a sweep hints; these are
  *	not in @taken_pages
  * @taken_ms: when, the first time that it was worth mentioning
+ * @freed: it is taken because of a free that its taker had waited for
  */
 struct page_hinting_sample {
 	u64 now_ms;
@@ -136,6 +157,7 @@ struct page_hinting_sample {
 	unsigned long taken_pages;
 	unsigned long taken_small_pages;
 	u64 taken_ms;
+	bool freed;
 };
 
 /**
@@ -145,8 +167,9 @@ struct page_hinting_sample {
  *	unhinted left
  * @sweep_pages: hint this much now in smaller blocks
  * @sweep_order: of this order and above; the usual order if no sweep goes on
- * @sweep_in_ms: take a sample after this time even if there is nothing
+ * @idle_look_in_ms: take a sample after this time even if there is nothing
  *	unhinted left; 0 if there is no need to
+ * @drain_lists: empty the per-CPU lists now
  * @wake_pages: take a sample when this much is unhinted in smaller blocks
  * @refaulted_pages: so much of what was taken had been hinted too early
  */
@@ -155,7 +178,8 @@ struct page_hinting_advice {
 	unsigned int look_in_ms;
 	unsigned long sweep_pages;
 	unsigned int sweep_order;
-	unsigned int sweep_in_ms;
+	unsigned int idle_look_in_ms;
+	bool drain_lists;
 	unsigned long wake_pages;
 	unsigned long refaulted_pages;
 };

@@ -6,8 +6,9 @@
  * how much of that is idle, and keeps the host supplied with it: reserve a
  * part of the window, pull blocks, submit them, one kick for all, harvest
  * what the host is done with, in any order, and again. With nothing unhinted
- * it sleeps without a timer until a free wakes it, or an allocation does that
- * takes what was hinted a moment ago.
+ * it sleeps until a free wakes it, or an allocation does that takes what was
+ * hinted a moment ago; without a timer, once the per-CPU lists are emptied and
+ * the ladder is at its end.
  *
  * A wake-up sets a bit and then wakes; the thread takes all bits before it
  * begins to work, so that one that comes meanwhile makes it work again.
@@ -172,7 +173,7 @@ static bool hint_idle(struct page_hinting_device *dev,
 	/* The orders may have changed meanwhile: the thread is told. */
 	if (advice->sweep_order < min_order &&
 	    hint(dev, pz, 0, advice->sweep_order, advice->sweep_pages))
-		advice->sweep_in_ms = 1;
+		advice->idle_look_in_ms = 1;
 	return pages || !advice->hint_pages;
 }
 
@@ -191,33 +192,27 @@ static void forget_samples(struct page_hinting_zone *pz)
 }
 
 /*
- * With nothing left to hint, wait for a free. What was freed into the per-CPU
- * lists would not be one: when that was all for a settle time, empty them,
- * once per busy time; from then on there is no timer, unless for smaller
- * blocks. Sets how long to sleep; returns false if there is something to hint.
+ * With nothing left to hint, wait for a free, without a timer unless the policy
+ * wants one. If what is left had to stay at two looks, wait for a free of some
+ * size, such as ends the pressure, and look ever less often until then.
  */
-static bool go_idle(struct page_hinting_zone *pz,
-		    const struct page_hinting_sample *sample,
-		    const struct page_hinting_advice *advice,
-		    unsigned long *timeout)
+static unsigned long go_idle(struct page_hinting_zone *pz,
+			     const struct page_hinting_sample *sample,
+			     const struct page_hinting_advice *advice)
 {
-	unsigned int settle_ms = pz->policy.settle_ms;
-	u64 quiet_ms;
+	unsigned int look_in_ms = max(advice->look_in_ms, pz->look_in_ms);
+	unsigned long timeout = MAX_SCHEDULE_TIMEOUT;
+	unsigned long stay_pages = 0;
 
-	if (sample->unhinted_pages)
-		pz->busy_ms = sample->now_ms;
-	quiet_ms = sample->now_ms - pz->busy_ms;
-
-	*timeout = MAX_SCHEDULE_TIMEOUT;
-	if (!pz->pcp_drained && quiet_ms < settle_ms) {
-		*timeout = msecs_to_jiffies(settle_ms - quiet_ms) + 1;
-	} else if (!pz->pcp_drained) {
-		pz->pcp_drained = true;
-		drain_all_pages(pz->zone);
-	}
-	if (advice->sweep_in_ms)
-		*timeout = min(*timeout, msecs_to_jiffies(advice->sweep_in_ms) + 1);
-	return page_hinting_try_arm(pz, advice->wake_pages);
+	if (advice->idle_look_in_ms)
+		timeout = msecs_to_jiffies(advice->idle_look_in_ms) + 1;
+	if (pz->look_in_ms > advice->look_in_ms)
+		stay_pages = sample->unhinted_pages +
+			     PAGE_HINTING_SIGNIFICANT_PAGES;
+	if (page_hinting_try_arm(pz, stay_pages, advice->wake_pages) &&
+	    !stay_pages)
+		return timeout;
+	return min(timeout, msecs_to_jiffies(look_in_ms) + 1);
 }
 
 /* Count all blocks, if they are not. Returns false if that was broken off. */
@@ -309,12 +304,12 @@ static unsigned long look_and_hint(struct page_hinting_device *dev,
 {
 	struct page_hinting_advice advice;
 	struct page_hinting_sample sample;
-	unsigned int look_in_ms;
-	unsigned long timeout;
 
 	if (!count_blocks(pz))
 		return MAX_SCHEDULE_TIMEOUT;
 	page_hinting_take_sample(pz, &sample);
+	sample.freed = pz->freed;
+	pz->freed = false;
 	advice = page_hinting_policy_step(&pz->policy, &sample);
 	trace_page_hinting_decide(pz->zone, &sample, &advice,
 				  pz->policy.settle_ms);
@@ -330,6 +325,8 @@ static unsigned long look_and_hint(struct page_hinting_device *dev,
 	WRITE_ONCE(pz->refaulted_pages,
 		   pz->refaulted_pages + advice.refaulted_pages);
 	/* Idle memory that must stay, for pressure: look ever less often. */
+	if (sample.freed)
+		pz->look_in_ms = 0;
 	if (!hint_idle(dev, pz, &advice))
 		pz->look_in_ms = clamp(2 * pz->look_in_ms, advice.look_in_ms,
 				       PAGE_HINTING_LOOK_MAX_MS);
@@ -337,10 +334,11 @@ static unsigned long look_and_hint(struct page_hinting_device *dev,
 		pz->look_in_ms = 0;
 	if (page_hinting_host_is_gone())
 		return MAX_SCHEDULE_TIMEOUT;
-	if (go_idle(pz, &sample, &advice, &timeout))
-		return timeout;
-	look_in_ms = max(advice.look_in_ms, pz->look_in_ms);
-	return min(timeout, msecs_to_jiffies(look_in_ms) + 1);
+	/* It may look again before that is done, and then once more, to arm. */
+	pz->drain_lists |= advice.drain_lists;
+	if (pz->drain_lists)
+		return 0;
+	return go_idle(pz, &sample, &advice);
 }
 
 static void retry_references(struct page_hinting_zone *pz)
@@ -374,10 +372,7 @@ static unsigned long work(struct page_hinting_zone *pz)
 
 	trace_page_hinting_wake(pz->zone, events);
 	/* Who takes memory frees none into the per-CPU lists yet. */
-	if (test_bit(PAGE_HINTING_EV_FREED, &events)) {
-		pz->pcp_drained = false;
-		pz->busy_ms = ktime_to_ms(ktime_get());
-	}
+	pz->freed |= test_bit(PAGE_HINTING_EV_FREED, &events);
 	if (test_bit(PAGE_HINTING_EV_CHANGED, &events))
 		forget_samples(pz);
 
@@ -414,6 +409,11 @@ static int page_hinting_thread(void *data)
 		unsigned long timeout;
 		cycles_t start;
 
+		/* Not in work_cycles: what is in the lists depends on others. */
+		if (pz->drain_lists) {
+			pz->drain_lists = false;
+			drain_all_pages(pz->zone);
+		}
 		page_hinting_work_start(&start);
 		timeout = work(pz);
 		page_hinting_work_end(start);

@@ -6,7 +6,9 @@
  *   benchload churn MIB PAUSE_MS CYCLES    allocate, touch and free, in a loop
  *   benchload faults KIND TASKS MIB ROUNDS map, touch and unmap, in a loop
  *                                          KIND: anon, huge or file (tmpfs)
- *   benchload build PROCESSES JOBS         short processes, page cache grows
+ *   benchload build PROCESSES JOBS         short processes, page cache grows;
+ *                                          also says how much they touched
+ *                                          within the first second
  *   benchload scatter MIB CYCLES PAUSE_MS  free and touch pieces of any size
  *   benchload holes MIB PIECE_KIB SECONDS [COMMAND]
  *                                          free every second piece, wait (while
@@ -28,6 +30,8 @@
 #define COMPILER_MIN	(8 * MIB)
 #define COMPILER_MAX	(96 * MIB)
 #define PIECE_BYTES_MAX	MIB
+/* So much is touched between two looks at the clock. */
+#define PROGRESS_BYTES	(64 * 1024UL)
 
 /* The same numbers in every run. */
 static uint32_t next_random(uint32_t *state)
@@ -157,21 +161,45 @@ static void copy_source(long number, char *buffer)
 		fail(path);
 }
 
-static void compile(long number)
+/* For this process and its children. */
+static void *map_shared(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		fail("mapping shared memory");
+	return p;
+}
+
+static size_t compiler_bytes(long number)
 {
 	uint32_t seed = number;
-	size_t bytes = COMPILER_MIN +
-		       next_random(&seed) % (COMPILER_MAX - COMPILER_MIN);
+
+	return COMPILER_MIN +
+	       next_random(&seed) % (COMPILER_MAX - COMPILER_MIN);
+}
+
+static void compile(long number, long start_us, size_t *early)
+{
+	size_t bytes = compiler_bytes(number), at;
 	char *p = map_bytes(bytes, -1);
 
 	copy_source(number, p);
-	write_pages(p, bytes);
+	for (at = 0; at < bytes; at += PROGRESS_BYTES) {
+		write_pages(p + at, bytes - at < PROGRESS_BYTES ?
+				    bytes - at : PROGRESS_BYTES);
+		if (now_us() - start_us < 1000000)
+			__atomic_fetch_add(early, PROGRESS_BYTES,
+					   __ATOMIC_RELAXED);
+	}
 	_exit(0);
 }
 
 static int build(long processes, long jobs)
 {
 	long i, running = 0, start_us = now_us();
+	size_t *early = map_shared(sizeof(*early));
 
 	if (mkdir(OBJECTS, 0700) && errno != EEXIST)
 		fail(OBJECTS);
@@ -181,11 +209,12 @@ static int build(long processes, long jobs)
 			running--;
 		}
 		if (!fork())
-			compile(i);
+			compile(i, start_us, early);
 		running++;
 	}
 	wait_children(running);
 	printf("### built %ld in %ld us\n", processes, now_us() - start_us);
+	printf("### %zu KiB in the first second\n", *early / 1024);
 	return 0;
 }
 

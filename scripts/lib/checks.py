@@ -2,6 +2,7 @@
 """The tests of scripts/check, in the order in which they run."""
 import json
 import math
+import mmap
 import os
 import re
 import statistics
@@ -460,6 +461,19 @@ def makedumpfile(dump, out, *options, program='makedumpfile'):
             'markers': content.count(MARKER)}
 
 
+def reads_bring_memory():
+    """True if a host gives memory to who only reads what is not there: some do
+    not map the zero page then, whatever use_zero_page says."""
+    with open('/proc/self/statm', encoding='ascii') as statm, \
+            mmap.mmap(-1, 64 * MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        before = int(statm.read().split()[1])
+        memory.madvise(mmap.MADV_HUGEPAGE)      # as QEMU does
+        for offset in range(0, len(memory), vm.PAGE):
+            assert not memory[offset]
+        statm.seek(0)
+        return (int(statm.read().split()[1]) - before) * vm.PAGE > 32 * MIB
+
+
 def dump_of_idle_guest(report, kernels, dump):
     """Have QEMU write the file; what the guest printed before."""
     with open(os.path.join(CONTRIB, 'README.md'), encoding='utf-8') as readme:
@@ -478,8 +492,12 @@ def dump_of_idle_guest(report, kernels, dump):
     after = vmguest.ram_resident()
     vmguest.stop()
     os.chmod(dump, 0o600)
-    report.result(after - before <= SLACK, 'vmcore: a dump does not bring hinted memory back',
-                  f'resident {before // MIB} MiB, then {after // MIB} MiB')
+    name = 'vmcore: a dump does not bring hinted memory back'
+    if reads_bring_memory():
+        report.skip(name, 'any read brings memory on this host: it does not map the zero page')
+    else:
+        report.result(after - before <= SLACK, name,
+                      f'resident {before // MIB} MiB, then {after // MIB} MiB')
     return vmguest.text()
 
 

@@ -71,7 +71,8 @@ TRACE_EVENT(page_hinting_decide,
 		__field(unsigned long, sweep)
 		__field(unsigned int, sweep_order)
 		__field(unsigned int, look_in_ms)
-		__field(unsigned int, sweep_in_ms)
+		__field(unsigned int, idle_look_in_ms)
+		__field(bool, drain)
 	),
 
 	TP_fast_assign(
@@ -89,16 +90,17 @@ TRACE_EVENT(page_hinting_decide,
 		__entry->sweep = advice->sweep_pages;
 		__entry->sweep_order = advice->sweep_order;
 		__entry->look_in_ms = advice->look_in_ms;
-		__entry->sweep_in_ms = advice->sweep_in_ms;
+		__entry->idle_look_in_ms = advice->idle_look_in_ms;
+		__entry->drain = advice->drain_lists;
 	),
 
-	TP_printk("nid=%d zone=%s free=%lu free_low=%lu unhinted=%lu low=%lu small=%lu taken=%lu taken_small=%lu settle_ms=%u hint=%lu sweep=%lu sweep_order=%u look_in_ms=%u sweep_in_ms=%u",
+	TP_printk("nid=%d zone=%s free=%lu free_low=%lu unhinted=%lu low=%lu small=%lu taken=%lu taken_small=%lu settle_ms=%u hint=%lu sweep=%lu sweep_order=%u look_in_ms=%u idle_look_in_ms=%u drain=%d",
 		  __entry->nid, __get_str(zone), __entry->free,
 		  __entry->free_low, __entry->unhinted, __entry->low,
 		  __entry->small, __entry->taken, __entry->taken_small,
 		  __entry->settle_ms, __entry->hint, __entry->sweep,
 		  __entry->sweep_order, __entry->look_in_ms,
-		  __entry->sweep_in_ms)
+		  __entry->idle_look_in_ms, __entry->drain)
 );
 
 /* Hinted memory was allocated again, and waiting for that would have paid. */

@@ -38,6 +38,8 @@
  * @silent: it keeps what it gets
  * @refuses: it takes nothing
  * @broken: it says so
+ * @arms_late: once, when the per-CPU lists are to be emptied, it makes the
+ *	thread look again first
  * @delay_us: of slow_host() for each block, and for each kick
  * @most_pages: the most it had at a time
  * @seen_pages: all that it ever got
@@ -52,6 +54,7 @@ struct host {
 	bool silent;
 	bool refuses;
 	bool broken;
+	bool arms_late;
 	unsigned int delay_us;
 	unsigned long most_pages;
 	unsigned long seen_pages;
@@ -122,9 +125,21 @@ static int host_harvest(struct page_hinting_device *dev,
 	return nr;
 }
 
+static struct page_hinting_zone *first_zone(void)
+{
+	return list_first_entry(&page_hinting_zones, struct page_hinting_zone,
+				node);
+}
+
 static bool host_arm(struct page_hinting_device *dev)
 {
-	return !READ_ONCE(to_host(dev)->nr_used);
+	struct host *host = to_host(dev);
+
+	if (READ_ONCE(host->arms_late) && first_zone()->drain_lists) {
+		WRITE_ONCE(host->arms_late, false);
+		return false;
+	}
+	return !READ_ONCE(host->nr_used);
 }
 
 static const struct page_hinting_ops host_ops = {
@@ -133,12 +148,6 @@ static const struct page_hinting_ops host_ops = {
 	.harvest = host_harvest,
 	.arm = host_arm,
 };
-
-static struct page_hinting_zone *first_zone(void)
-{
-	return list_first_entry(&page_hinting_zones, struct page_hinting_zone,
-				node);
-}
 
 static unsigned long pages_of(unsigned long *counter)
 {
@@ -184,6 +193,13 @@ static void set_knobs(unsigned int settle_ms, unsigned long window_bytes,
 	WRITE_ONCE(page_hinting_settle_ms, settle_ms);
 	page_hinting_window_set(window_bytes);
 	page_hinting_set_order(min_order, false);
+	mutex_unlock(&page_hinting_mutex);
+}
+
+static void set_idle_order(unsigned int idle_min_order)
+{
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_set_idle_order(idle_min_order);
 	mutex_unlock(&page_hinting_mutex);
 }
 
@@ -598,8 +614,11 @@ static void early_use_is_seen_at_once(struct kunit *test)
 	free_blocks(&blocks);
 	if (!enough)
 		kunit_skip(test, "not enough memory");
+	/* Also what was in the per-CPU lists. */
+	drain_all_pages(pz->zone);
+	/* The thread does the same within 250 ms, and may find something. */
+	fsleep(500 * USEC_PER_MSEC);
 	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
-	KUNIT_ASSERT_TRUE(test, wait_for(READ_ONCE(pz->pcp_drained)));
 
 	refaulted_pages = READ_ONCE(pz->refaulted_pages);
 	KUNIT_EXPECT_GE(test, take_blocks(&blocks, pages), pages);
@@ -608,6 +627,84 @@ static void early_use_is_seen_at_once(struct kunit *test)
 					 PAGE_HINTING_SIGNIFICANT_PAGES));
 	KUNIT_EXPECT_GT(test, READ_ONCE(pz->settle_ms), TEST_SETTLE_MS);
 	free_blocks(&blocks);
+}
+
+static int pages_in_lists(struct zone *zone)
+{
+	int cpu, pages = 0;
+
+	for_each_online_cpu(cpu)
+		pages += data_race(per_cpu_ptr(zone->per_cpu_pageset,
+					       cpu)->count);
+	return pages;
+}
+
+/* A second look before the lists are emptied does not prevent that. */
+static void lists_are_emptied(struct kunit *test)
+{
+	struct zone *zone = first_zone()->zone;
+	struct host *host = test->priv;
+	struct page *pages[64];
+	int i;
+
+	/* It is in flight from here on, as otherwise nobody asks to be told. */
+	wait_for_block(test);
+	drain_all_pages(zone);
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		pages[i] = alloc_page(GFP_KERNEL);
+		KUNIT_EXPECT_NOT_NULL(test, pages[i]);
+	}
+	KUNIT_ASSERT_TRUE(test, wait_for(!first_zone()->drain_lists));
+	WRITE_ONCE(host->arms_late, true);
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		if (pages[i])
+			__free_page(pages[i]);
+	/* The kernel keeps fewer there, or empties them itself, at times. */
+	if (pages_in_lists(zone) < (int)ARRAY_SIZE(pages) / 2)
+		kunit_skip(test, "the per-CPU lists do not hold this much");
+
+	KUNIT_EXPECT_TRUE(test, wait_for(!READ_ONCE(host->arms_late)));
+	KUNIT_EXPECT_TRUE(test, wait_for(pages_in_lists(zone) <
+					 (int)ARRAY_SIZE(pages) / 2));
+}
+
+/* Under pressure a zone is left alone. Is it looked at that rarely yet? */
+static bool is_looked_at_rarely(struct page_hinting_zone *pz, unsigned int ms)
+{
+	page_hinting_be_quiet(pz, PAGE_HINTING_BACK_OFF_MS);
+	return READ_ONCE(pz->look_in_ms) >= ms;
+}
+
+/* Memory that has to stay, and is looked at rarely, does not hide a free. */
+static void free_ends_what_stays(struct kunit *test)
+{
+	const unsigned long pages = 3 * PAGE_HINTING_SIGNIFICANT_PAGES / 2;
+	const unsigned int rarely_ms = 2000;
+	struct page_hinting_zone *pz = first_zone();
+	unsigned int idle_min_order;
+	unsigned long start;
+	LIST_HEAD(blocks);
+	struct page *page;
+
+	/* A sweep is looked after more often. */
+	idle_min_order = page_hinting_idle_min_order;
+	set_idle_order(pageblock_order);
+	page = alloc_pages(GFP_KERNEL, pageblock_order);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_GE(test, take_blocks(&blocks, pages), pages);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+	page_hinting_be_quiet(pz, PAGE_HINTING_BACK_OFF_MS);
+	__free_pages(page, pageblock_order);
+	KUNIT_EXPECT_TRUE(test, wait_for(is_looked_at_rarely(pz, rarely_ms)));
+
+	/* As if the pressure were long over. */
+	WRITE_ONCE(pz->quiet_until, jiffies);
+	start = jiffies;
+	free_blocks(&blocks);
+	drain_all_pages(pz->zone);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+	KUNIT_EXPECT_LT(test, jiffies_to_msecs(jiffies - start), rarely_ms / 2);
+	set_idle_order(idle_min_order);
 }
 
 /* Many allocations and frees of all orders leave the counts right. */
@@ -1171,6 +1268,8 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE(wrong_acknowledgments),
 	KUNIT_CASE(split_and_merge),
 	KUNIT_CASE(early_use_is_seen_at_once),
+	KUNIT_CASE(lists_are_emptied),
+	KUNIT_CASE_SLOW(free_ends_what_stays),
 	KUNIT_CASE_SLOW(counts_survive_a_storm),
 	KUNIT_CASE(window_is_shared),
 	KUNIT_CASE(enabled_before_the_reset),

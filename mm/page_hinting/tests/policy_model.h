@@ -6,9 +6,8 @@
  * What is told to it is the amount of free memory. Allocations take unhinted
  * memory first; a host answers at once; the zone's thread looks when the
  * policy has asked for it and, with nothing left to hint, when something is
- * freed, or was hinted not long ago and is taken; its timer ends when that was
- * all for a settle time, as in zone.c. Beside that, some free memory may be in
- * small blocks of one order.
+ * freed, or was hinted not long ago and is taken. Beside that, some free memory
+ * may be in small blocks of one order, and some in the per-CPU lists.
  */
 #ifndef _MM_PAGE_HINTING_TESTS_POLICY_MODEL_H
 #define _MM_PAGE_HINTING_TESTS_POLICY_MODEL_H
@@ -30,7 +29,9 @@
  * @low_pages: its least since the last look
  * @taken_pages: hinted memory allocated since the last look
  * @taken_ms: when that came to something
- * @busy_ms: when there last was something unhinted
+ * @freed: a free made the thread look
+ * @list_pages: free memory in the per-CPU lists
+ * @nr_drains: how often these were emptied
  * @look_in_ms: the thread looks after this time
  * @free_low_pages: the least of all that is free since the last look
  * @order: of the sweep that goes on
@@ -57,7 +58,9 @@ struct model {
 	unsigned long low_pages;
 	unsigned long taken_pages;
 	u64 taken_ms;
-	u64 busy_ms;
+	bool freed;
+	unsigned long list_pages;
+	unsigned long nr_drains;
 	unsigned long free_low_pages;
 	unsigned int order;
 	unsigned int small_order;
@@ -81,7 +84,6 @@ static inline void model_start(struct model *model, u64 now_ms)
 {
 	memset(model, 0, sizeof(*model));
 	model->now_ms = now_ms;
-	model->busy_ms = now_ms;
 	model->look_in_ms = 1;
 	page_hinting_policy_init(&model->policy, MODEL_SETTLE_MS,
 				 MODEL_MAX_SETTLE_MS, now_ms);
@@ -115,7 +117,15 @@ static inline void model_hint(struct model *model, unsigned long pages,
 	model->small_hinted_pages += small_pages;
 }
 
-/* Returns after what time to look at small blocks, or 0. */
+static inline void model_drain_lists(struct model *model)
+{
+	model->nr_drains++;
+	model->free_pages += model->list_pages;
+	model->unhinted_pages += model->list_pages;
+	model->list_pages = 0;
+}
+
+/* Returns after what time to look whatever is unhinted, or 0. */
 static inline unsigned int model_step(struct model *model)
 {
 	struct page_hinting_sample sample = {
@@ -129,6 +139,7 @@ static inline unsigned int model_step(struct model *model)
 		.taken_pages = model->taken_pages,
 		.taken_small_pages = model->small_taken_pages,
 		.taken_ms = model->taken_pages ? model->taken_ms : model->now_ms,
+		.freed = model->freed,
 	};
 	struct page_hinting_advice advice;
 
@@ -143,28 +154,26 @@ static inline unsigned int model_step(struct model *model)
 	model->small_taken_pages = 0;
 	model->look_in_ms = advice.look_in_ms;
 	model->wake_pages = advice.wake_pages;
-	return advice.sweep_pages ? 1 : advice.sweep_in_ms;
+	model->freed = false;
+	/* The thread looks at what comes out of them at once. */
+	if (advice.drain_lists) {
+		model_drain_lists(model);
+		return model_step(model);
+	}
+	return advice.sweep_pages ? 1 : advice.idle_look_in_ms;
 }
 
 static inline void model_look(struct model *model)
 {
-	unsigned int sweep_in_ms;
-	u64 quiet_ms;
+	unsigned int idle_look_in_ms = model_step(model);
 
-	if (model->unhinted_pages)
-		model->busy_ms = model->now_ms;
-	sweep_in_ms = model_step(model);
-	quiet_ms = model->now_ms - model->busy_ms;
 	model->armed = !model->unhinted_pages &&
 		       model->small_unhinted_pages < model->wake_pages;
-	model->asleep = model->armed && quiet_ms >= model->policy.settle_ms;
-	if (model->armed && !model->asleep)
-		model->look_in_ms = model->policy.settle_ms - quiet_ms;
-	if (sweep_in_ms) {
-		model->look_in_ms = model->asleep ? sweep_in_ms :
-				    min(sweep_in_ms, model->look_in_ms);
-		model->asleep = false;
-	}
+	model->asleep = model->armed && !idle_look_in_ms;
+	if (model->armed)
+		model->look_in_ms = idle_look_in_ms;
+	else if (idle_look_in_ms)
+		model->look_in_ms = min(model->look_in_ms, idle_look_in_ms);
 	model->peak_settle_ms = max(model->peak_settle_ms,
 				    model->policy.settle_ms);
 }
@@ -183,18 +192,18 @@ static inline void model_alloc(struct model *model, unsigned long pages)
 	model->taken_pages += pages - unhinted_pages;
 	model->faulted_pages += pages - unhinted_pages;
 	if (model->armed && model->policy.ledger_len &&
-	    model->taken_pages >= PAGE_HINTING_SIGNIFICANT_PAGES) {
-		model->busy_ms = model->now_ms;
+	    model->taken_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
 		model_look(model);
-	}
 }
 
 static inline void model_free(struct model *model, unsigned long pages)
 {
 	model->free_pages += pages;
 	model->unhinted_pages += pages;
-	if (model->armed)
+	if (model->armed) {
+		model->freed = true;
 		model_look(model);
+	}
 }
 
 static inline void model_alloc_small(struct model *model, unsigned long pages)
@@ -215,8 +224,10 @@ static inline void model_free_small(struct model *model, unsigned long pages)
 {
 	model->small_pages += pages;
 	model->small_unhinted_pages += pages;
-	if (model->armed && model->small_unhinted_pages >= model->wake_pages)
+	if (model->armed && model->small_unhinted_pages >= model->wake_pages) {
+		model->freed = true;
 		model_look(model);
+	}
 }
 
 /* Let time pass, and look whenever the policy has asked for it. */

@@ -122,6 +122,120 @@ static void loop_keeps_its_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
 }
 
+/*
+ * What a loop frees into the per-CPU lists stays there once its pause is learnt,
+ * and is hinted as soon as the rest has to be when it ends.
+ */
+static void lists_are_emptied_at_the_end(struct kunit *test)
+{
+	static const unsigned int pauses_ms[] = { 300, 700, 1500, 5000 };
+	unsigned int i, settle_ms;
+
+	for (i = 0; i < ARRAY_SIZE(pauses_ms); i++) {
+		struct loop_case loop = { .busy_ms = 50,
+					  .pause_ms = pauses_ms[i] };
+		struct model model;
+
+		model_start(&model, 0);
+		model_free(&model, GIB);
+		model_pass(&model, 2 * MODEL_MAX_SETTLE_MS);
+		run_loop(&model, &loop, 8, 512 * MIB);
+		model.nr_drains = 0;
+		run_loop(&model, &loop, 20, 512 * MIB);
+		KUNIT_EXPECT_LE_MSG(test, model.nr_drains, 2UL,
+				    "pauses of %u ms", pauses_ms[i]);
+
+		model_alloc(&model, 512 * MIB);
+		model_pass(&model, loop.busy_ms);
+		model.nr_drains = 0;
+		model_free(&model, 400 * MIB);
+		model.list_pages = 112 * MIB;
+		settle_ms = model.policy.settle_ms;
+		model_pass(&model, 2 * settle_ms);
+		KUNIT_EXPECT_EQ_MSG(test, model.list_pages, 0UL,
+				    "pauses of %u ms", pauses_ms[i]);
+		KUNIT_EXPECT_EQ_MSG(test, model.unhinted_pages, 0UL,
+				    "pauses of %u ms", pauses_ms[i]);
+		model_pass(&model, 2 * settle_ms);
+		KUNIT_EXPECT_TRUE(test, model.asleep);
+		KUNIT_EXPECT_LE_MSG(test, model.nr_drains, 2UL,
+				    "pauses of %u ms", pauses_ms[i]);
+	}
+}
+
+/* The kernel empties them, too, bit by bit: that does not put it off. */
+static void lists_are_emptied_by_others(struct kunit *test)
+{
+	struct loop_case loop = { .busy_ms = 50, .pause_ms = 1500 };
+	unsigned int settle_ms, i;
+	struct model model;
+
+	model_start(&model, 0);
+	model_free(&model, GIB);
+	model_pass(&model, 2 * MODEL_MAX_SETTLE_MS);
+	run_loop(&model, &loop, 8, 512 * MIB);
+
+	model_alloc(&model, 512 * MIB);
+	model_pass(&model, loop.busy_ms);
+	model_free(&model, 400 * MIB);
+	model.list_pages = 112 * MIB;
+	settle_ms = model.policy.settle_ms;
+	for (i = 0; i < 2; i++) {
+		model_pass(&model, 1000);
+		if (model.list_pages) {
+			model.list_pages -= 40 * MIB;
+			model_free(&model, 40 * MIB);
+		}
+	}
+	model_pass(&model, 2 * settle_ms - 2 * 1000);
+	KUNIT_EXPECT_EQ(test, model.list_pages, 0UL);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+}
+
+/* Who takes memory slowly frees none, and may want what is in them. */
+static void lists_are_left_to_who_takes(struct kunit *test)
+{
+	struct loop_case loop = { .busy_ms = 50, .pause_ms = 1500 };
+	struct model model;
+	unsigned int i;
+
+	model_start(&model, 0);
+	model_free(&model, GIB);
+	model_pass(&model, 2 * MODEL_MAX_SETTLE_MS);
+	run_loop(&model, &loop, 8, 512 * MIB);
+	model_alloc(&model, 512 * MIB);
+	model_pass(&model, loop.busy_ms);
+	model_free(&model, 512 * MIB);
+	model.nr_drains = 0;
+	/* Less between two looks than would be seen as taking. */
+	for (i = 0; i < 50; i++) {
+		model_pass(&model, 100);
+		model_alloc(&model, MIB);
+	}
+	KUNIT_EXPECT_EQ(test, model.nr_drains, 0UL);
+	model_pass(&model, 60000);
+	KUNIT_EXPECT_EQ(test, model.nr_drains, 1UL);
+	KUNIT_EXPECT_TRUE(test, model.asleep);
+}
+
+/* A single free, too: they are emptied once, and then there is no timer. */
+static void lists_are_emptied_once(struct kunit *test)
+{
+	struct model model;
+
+	model_start(&model, 0);
+	model_pass(&model, 60000);
+	KUNIT_ASSERT_TRUE(test, model.asleep);
+	model.nr_drains = 0;
+	model_free(&model, 4 * MIB);
+	model.list_pages = 10 * MIB;
+	model_pass(&model, 4 * SETTLE_MS);
+	KUNIT_EXPECT_EQ(test, model.hinted_pages, 14 * MIB);
+	model_pass(&model, 60000);
+	KUNIT_EXPECT_EQ(test, model.nr_drains, 1UL);
+	KUNIT_EXPECT_TRUE(test, model.asleep);
+}
+
 /* Nobody waits for memory that is used again after 20 seconds or more. */
 static void rare_use_is_not_waited_for(struct kunit *test)
 {
@@ -802,7 +916,7 @@ static void demand_ends_a_sweep(struct kunit *test)
 		advice = watcher_look(&watcher);
 		KUNIT_EXPECT_EQ(test, advice.sweep_pages, 16 * MIB);
 		KUNIT_EXPECT_EQ(test, advice.sweep_order, 5U);
-		KUNIT_EXPECT_EQ(test, advice.sweep_in_ms, LOOK_MS);
+		KUNIT_EXPECT_EQ(test, advice.idle_look_in_ms, LOOK_MS);
 		KUNIT_EXPECT_EQ(test, advice.hint_pages, 0UL);
 		watcher.sample.small_pages -= advice.sweep_pages;
 	}
@@ -1015,6 +1129,10 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(one_off_free),
 	KUNIT_CASE(settle_is_never_short),
 	KUNIT_CASE_PARAM(loop_keeps_its_memory, loop_gen_params),
+	KUNIT_CASE(lists_are_emptied_at_the_end),
+	KUNIT_CASE(lists_are_emptied_by_others),
+	KUNIT_CASE(lists_are_left_to_who_takes),
+	KUNIT_CASE(lists_are_emptied_once),
 	KUNIT_CASE(rare_use_is_not_waited_for),
 	KUNIT_CASE(far_gap_is_believed_the_second_time),
 	KUNIT_CASE(far_gaps_far_apart),

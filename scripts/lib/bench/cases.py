@@ -55,6 +55,11 @@ def churn(mib, pause_ms, cycles, thp='always', variants=ALL, **more):
                 round(10 + cycles * (pause_ms / 1000 + touch_s)), **more)
 
 
+def churn_icount(pause_ms):
+    return Case(f'churn-{pause_ms}-icount', 'instructions', loads.churn_icount, ALL,
+                churn_setup(512, pause_ms, 12), 60, counts=True)
+
+
 def mixed(cycles, variants=ALL, **more):
     setup = {**churn_setup(512, 300, cycles), 'touch_mib': 4096, 'memory_mib': 6144}
     return Case('mixed', 'mixed', loads.mixed, variants, setup, 20 + cycles, **more)
@@ -116,6 +121,7 @@ FULL_CASES = [
       for pause_ms, cycles in ((100, 40), (300, 40), (1500, 30), (5000, 24))),
     *(churn(64, pause_ms, cycles) for pause_ms, cycles in
       ((100, 100), (300, 60), (1500, 30), (5000, 24))),
+    churn_icount(300), churn_icount(1500),
     mixed(40),
     faults(4), faults_icount(12),
     idle(60), idle_icount(),

@@ -52,7 +52,18 @@ def churn(results):
             ('twice_percent', 10, 'discarded twice over the whole run, at most 10 %'),
             ('twice_learnt_percent', 1, 'discarded twice once learnt, at most 1 %')):
         yield at_most('churn: ' + text, of_each(results, names, 'hinting', figure), limit, ' %')
+    yield at_most(f'churn: left of freed memory when it has ended, after 5 s or twice what was '
+                  f'learnt, at most {PER_CPU_MIB} MiB per CPU',
+                  of_each(results, names, 'hinting', 'left_mib'), PER_CPU_MIB * CPUS, ' MiB')
     yield faults_as_off(results, names)
+    counted_names = results.names('instructions')
+    yield at_most('churn: instructions of an allocation, first wrong guesses included, at most '
+                  '1.03 of those with reporting off',
+                  [(case, mine / results.median(case, 'none', 'alloc_minstructions'))
+                   for case, mine in of_each(results, counted_names, 'hinting',
+                                             'alloc_minstructions')
+                   if results.median(case, 'none', 'alloc_minstructions')], 1.03,
+                  ' times that')
     for case in names:
         yield allocation_as_off(results, case, 'alloc_learnt_mean_ms', ', once learnt,')
         # A quick run is so short that its one wrong guess is too much of it.
@@ -106,9 +117,15 @@ def counted(results):
             found = of_each(results, [case], 'hinting', figure)
             if found:
                 yield at_most(f'{case}: {figure} zero', found, 0)
-    yield at_most('cost: at most 0.5 million instructions per GiB',
+    yield at_most('cost: at most 0.5 million instructions per GiB, without emptying the '
+                  'per-CPU lists',
                   of_each(results, ['cost-icount'], 'cost', 'work_minstructions_per_gib'),
                   0.5, ' million')
+    for figure, what in (('khintd', 'its threads, emptying these lists included'),
+                         ('all_workers', 'these and all kworkers')):
+        median = results.median('cost-icount', 'hinting', f'{figure}_minstructions_per_gib')
+        if median is not None:
+            yield f'cost: {what} (reported)', None, f'{median:.2f} million per GiB'
     for order, limit in ((9, 3000), (3, 5000)):
         names = [name for name in results.names('lock') if f'order{order}-' in name]
         found = of_each(results, names, 'cost', 'hold_max_instructions')

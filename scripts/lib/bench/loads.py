@@ -7,6 +7,7 @@ import statistics
 import tempfile
 
 import vm
+from bench.counts import ICOUNT
 from bench.variants import VARIANTS
 from bench.watched import GIB, MIB, twice
 
@@ -62,35 +63,76 @@ def times_back(guest, freed_s, freed):
     return {name: math.inf if value is None else value for name, value in found.items()}
 
 
-def churn_command(setup):
-    return (f'echo {setup["thp"]} >{THP}; sleep {SETTLE_S}\n%s'
+# After the last free: the larger of five seconds and, where hinting runs, twice what it has
+# learnt to wait for. The load's own last pause is a part of that.
+REST = ('settle=$(cat /sys/kernel/mm/page_hinting/node*/settle_ms 2>/dev/null | sort -n |'
+        ' tail -n 1)\n'
+        'settle=${{settle:-0}}; echo "### learnt $settle ms"\n'
+        f'rest_ms=$((settle * 2 > {LEFT_AFTER_S}000 ? settle * 2 : {LEFT_AFTER_S}000))\n'
+        'rest_ms=$((rest_ms > {pause_ms} ? rest_ms - {pause_ms} : 0))\n'
+        'sleep $(awk "BEGIN {{ print $rest_ms / 1000 }}")\n'
+        'echo "### mark rested"; sleep 0.2')
+
+
+def churn_command(setup, before=''):
+    return (f'echo {setup["thp"]} >{THP}; sleep {SETTLE_S}\n'
+            f'echo "### mark settled"; sleep 0.2\n{before}'
             'echo "### mark begin"\n'
             f'benchload churn {setup["mib"]} {setup["pause_ms"]} {setup["cycles"]} || exit 1\n'
-            'echo "### mark end"; sleep 0.2')
+            'echo "### mark end"\n' + REST.format(**setup))
 
 
 def churn_timeout(setup):
     return 300 + setup['cycles'] * (setup['pause_ms'] / 1000 + 10)
 
 
+def run_churn(guest):
+    """Run it; the MiB of guest memory that the host has more of than before, when the guest
+    has rested, and what hinting had learnt."""
+    held = {}
+    for name in ('settled', 'rested'):
+        guest.at_mark[name] = functools.partial(
+            lambda name: held.update({name: guest.ram_resident()}), name)
+    guest.run_well()
+    learnt = re.search(r'### learnt (\d+) ms', guest.text())
+    if not learnt or len(held) < 2:
+        raise guest.failure('its size could not be read')
+    left = {'left_mib': max(0, held['rested'] - held['settled']) / MIB}
+    return {'learnt_ms': int(learnt.group(1)), **left} if int(learnt.group(1)) else left
+
+
 def churn(bench, case, variant):
     """Allocate, touch, free, pause, and again."""
-    guest = bench.guest(case, variant, churn_command(case.setup) % '',
+    guest = bench.guest(case, variant, churn_command(case.setup),
                         memory=case.setup['memory_mib'], timeout=churn_timeout(case.setup))
-    return churn_figures(guest.run_well(), case.setup)
+    left = run_churn(guest)
+    return {**churn_figures(guest, case.setup), **left}
+
+
+def churn_icount(bench, case, variant):
+    """The same with instructions counted: what an allocation takes without the machine's own
+    ups and downs."""
+    guest = bench.guest(case, variant, churn_command(case.setup), icount=ICOUNT,
+                        memory=case.setup['memory_mib'], timeout=churn_timeout(case.setup))
+    guest.run_well()
+    found = [int(us) for us in re.findall(r'### alloc \d+ (\d+) us', guest.text())]
+    if len(found) != case.setup['cycles']:
+        raise guest.failure(f'{len(found)} of {case.setup["cycles"]} allocations were seen')
+    return {'alloc_minstructions': statistics.mean(found[1:]) / 1000,
+            'alloc_learnt_minstructions':
+                statistics.mean(found[1 + case.setup['learn_cycles']:]) / 1000}
 
 
 def mixed(bench, case, variant):
     """Churn in a guest that has freed much more just before."""
     touch, churned = case.setup['touch_mib'], case.setup['mib']
-    guest = bench.guest(case, variant,
-                        churn_command(case.setup) % f'hintload touch {touch}\n',
+    guest = bench.guest(case, variant, churn_command(case.setup, f'hintload touch {touch}\n'),
                         memory=case.setup['memory_mib'], timeout=churn_timeout(case.setup))
-    guest.run_well()
+    left = run_churn(guest)
     freed_s = guest.need('freed').at_s
     bench.keep_timeline(case, variant, guest, freed_s)
     times = times_back(guest, freed_s, (touch - churned) * MIB)
-    return {**times, **churn_figures(guest, case.setup)}
+    return {**times, **churn_figures(guest, case.setup), **left}
 
 
 def churn_figures(guest, setup):
@@ -190,11 +232,14 @@ def phases(bench, case, variant):
                 lambda name: held.update({name: guest.ram_resident()}), name)
         guest.run_well()
     builds = re.findall(r'### built \d+ in (\d+) us', guest.text())
-    if len(builds) != 2 or len(held) != len(PHASES):
+    early = re.findall(r'### (\d+) KiB in the first second', guest.text())
+    if not len(builds) == len(early) == 2 or len(held) != len(PHASES):
         raise guest.failure('it did not say how long the builds took, or was not seen at rest')
     bench.keep_timeline(case, variant, guest, guest.need('first').at_s)
     return {'build_s': int(builds[0]) / 1e6, 'build_again_s': int(builds[1]) / 1e6,
             'builds_s': sum(map(int, builds)) / 1e6,
+            'build_first_second_mib': int(early[0]) / 1024,
+            'build_again_first_second_mib': int(early[1]) / 1024,
             'build_again_qemu_faults': guest.need('again_end').minflt - guest.need('again').minflt,
             'whole_gib_min': guest.gib_minutes('first', 'again_rested'),
             'idle_gib_min': guest.gib_minutes('first_end', 'first_rested'),

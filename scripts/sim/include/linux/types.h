@@ -26,6 +26,7 @@ typedef uint64_t u64;
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 #define min(a, b)		((a) < (b) ? (a) : (b))
 #define max(a, b)		((a) > (b) ? (a) : (b))
+#define min_not_zero(a, b)	(!(a) ? (b) : !(b) ? (a) : min(a, b))
 #define min_t(type, a, b)	min((type)(a), (type)(b))
 #define max_t(type, a, b)	max((type)(a), (type)(b))
 #define unlikely(x)		(x)
