@@ -72,11 +72,16 @@ struct page_hinting_ops {
  * @granule_order: the smallest part of a hinted block that still is hinted
  *	when the block is split, the host's huge page where that is known.
  *	Limited to pageblock_order, which 0 stands for.
+ * @safe_order: nothing around a block of this order or more is harmed when the
+ *	host discards it, as its pages are not larger. 0 if that is not known:
+ *	then it is what is safe with any host of the architecture, and this
+ *	never makes it less.
  */
 struct page_hinting_device {
 	const struct page_hinting_ops *ops;
 	unsigned int capacity;
 	unsigned int granule_order;
+	unsigned int safe_order;
 };
 
 /*
@@ -147,8 +152,8 @@ static inline bool page_hinting_in_flight(const struct page *page)
  * @end_pfn: one past the last, in the same zone
  *
  * To be called before pages are isolated, as blocks in flight look unmovable.
- * Waits up to a quarter of a second, and keeps hinting off the zone for as
- * long. What is still in flight then makes the caller fail as any unmovable
+ * If there are some it waits up to a quarter of a second, and keeps hinting off
+ * the zone for as long. What is still in flight then makes the caller fail as any unmovable
  * page would.
  *
  * Context: Process context, may sleep. Holds no lock on return.

@@ -45,11 +45,20 @@
 /* Looked at in one hold of the zone lock, to count free blocks. */
 #define CHUNK_PAGES		min(64UL, MAX_ORDER_NR_PAGES)
 
-/* In page_private() of a block in flight, beside its order. */
+/*
+ * In page_private() of a block in flight, from the bottom: its order, these
+ * flags, when it was pulled, in microseconds as far as there is room, and a
+ * value that says that the block is ours. Other owners of offline pages keep
+ * small numbers or pointers there, which do not begin with this value.
+ */
+#define BLOCK_ORDER		PAGE_HINTING_BLOCK_ORDER
 #define BLOCK_ACKNOWLEDGED	BIT(8)
-#define BLOCK_OURS		BIT(9)
-#define BLOCK_FLAGS		(BLOCK_ACKNOWLEDGED | BLOCK_OURS)
-#define BLOCK_TIME_MAX		(ULONG_MAX >> PAGE_HINTING_BLOCK_TIME_SHIFT)
+#define BLOCK_WAITS		BIT(9)	/* on the retry list */
+#define BLOCK_TIME_SHIFT	10
+#define BLOCK_OWNER_SHIFT	(BITS_PER_LONG - 8)
+#define BLOCK_OWNER		0x28UL
+#define BLOCK_TIME_MAX		\
+	((1UL << (BLOCK_OWNER_SHIFT - BLOCK_TIME_SHIFT)) - 1)
 
 /* Where memory has a hole, at least this much is missing. */
 #ifdef CONFIG_SPARSEMEM
@@ -59,9 +68,9 @@
 #endif
 
 static_assert(PGTY_buddy_offline == (PGTY_buddy | PGTY_offline));
-static_assert(MAX_PAGE_ORDER <= PAGE_HINTING_BLOCK_ORDER);
-static_assert(!(PAGE_HINTING_BLOCK_ORDER & BLOCK_FLAGS));
-static_assert(!(BLOCK_FLAGS >> PAGE_HINTING_BLOCK_TIME_SHIFT));
+static_assert(MAX_PAGE_ORDER <= BLOCK_ORDER);
+static_assert(!(BLOCK_ORDER & (BLOCK_ACKNOWLEDGED | BLOCK_WAITS)));
+static_assert(!((BLOCK_ACKNOWLEDGED | BLOCK_WAITS) >> BLOCK_TIME_SHIFT));
 
 /* The host's huge page, as far as it is known. Does not change while used. */
 unsigned int page_hinting_granule_order __read_mostly;
@@ -81,6 +90,25 @@ VM_EVENT(PULLED);
 VM_EVENT(SUBMITTED);
 VM_EVENT(ACKNOWLEDGED);
 VM_EVENT(RETURNED);
+
+static unsigned long now_us(void)
+{
+	return ktime_to_us(ktime_get());
+}
+
+/*
+ * Does hinting own this block, and can the provider have it? Whatever the
+ * provider says, nothing else of the page is believed before this was asked.
+ */
+static bool is_with_provider(const struct page *page)
+{
+	unsigned long private = page_private(page);
+
+	return PageOffline(page) &&
+	       private >> BLOCK_OWNER_SHIFT == BLOCK_OWNER &&
+	       !(private & BLOCK_WAITS) &&
+	       (private & BLOCK_ORDER) <= MAX_PAGE_ORDER;
+}
 
 static void count(struct page_hinting_zone *pz, enum page_hinting_count what,
 		  unsigned long blocks, unsigned long pages)
@@ -132,11 +160,6 @@ static unsigned long zone_free(struct page_hinting_zone *pz)
 	return pz->reach_pages + pz->hinted_pages + pz->in_flight_pages;
 }
 
-static void update_free_low(struct page_hinting_zone *pz)
-{
-	pz->free_low_pages = min(pz->free_low_pages, zone_free(pz));
-}
-
 static void wake_armed(struct page_hinting_zone *pz,
 		       enum page_hinting_event event)
 {
@@ -180,11 +203,8 @@ static void uncount_unhinted(struct page_hinting_zone *pz, unsigned int order,
 	if (order < pz->reach_order || !type_is_eligible(migratetype))
 		return;
 	pz->reach_pages -= 1UL << order;
-	update_free_low(pz);
-	if (order < pz->min_order)
-		return;
-	pz->unhinted_pages -= 1UL << order;
-	pz->low_pages = min(pz->low_pages, pz->unhinted_pages);
+	if (order >= pz->min_order)
+		pz->unhinted_pages -= 1UL << order;
 }
 
 /* A hinted block is about to be uncounted, though nobody needs its memory. */
@@ -206,13 +226,24 @@ static void uncount_hinted(struct page_hinting_zone *pz, unsigned int order,
 	if (order < pz->min_order)
 		pz->hinted_small_pages -= min(pz->hinted_small_pages,
 					      1UL << order);
-	update_free_low(pz);
 	/* Isolated memory goes offline, or is moved: that is no demand. */
 	if (is_migrate_isolate(migratetype)) {
 		count_pages(pz, PAGE_HINTING_COUNT_VOIDED, 1UL << order);
 		forgive(pz, order);
 	}
-	if (pz->taken || pz->hinted_pages + PAGE_HINTING_DIP_PAGES >
+}
+
+/*
+ * Something was taken: remember the least that there was. Not while a block is
+ * split or merges, when its parts are on no list for a moment.
+ */
+static void note_low(struct page_hinting_zone *pz)
+{
+	if (pz->splits || pz->merges)
+		return;
+	pz->low_pages = min(pz->low_pages, pz->unhinted_pages);
+	pz->free_low_pages = min(pz->free_low_pages, zone_free(pz));
+	if (pz->taken || pz->hinted_pages + PAGE_HINTING_SIGNIFICANT_PAGES >
 			 pz->hinted_high_pages)
 		return;
 	pz->taken = true;
@@ -266,6 +297,10 @@ void __page_hinting_added(struct page *page, struct zone *zone,
 	struct page_hinting_zone *pz = zone->hinting;
 
 	lockdep_assert_held(&zone->lock);
+	if (!pz)
+		return;
+	/* If it has merged, that is over. */
+	pz->merges = false;
 	if (!is_counted(pz, page))
 		return;
 	if (order >= pz->keep_order && !is_migrate_isolate(migratetype))
@@ -297,20 +332,43 @@ void __page_hinting_removed(struct page *page, struct zone *zone,
 		uncount_hinted(pz, order, migratetype);
 	else
 		uncount_unhinted(pz, order, migratetype);
+	note_low(pz);
 }
 
 void __page_hinting_split_begin(struct page *page, struct zone *zone)
 {
+	struct page_hinting_zone *pz = zone->hinting;
+
 	lockdep_assert_held(&zone->lock);
-	if (is_counted(zone->hinting, page) && PageBuddyOffline(page))
-		zone->hinting->keep_order = page_hinting_granule_order;
+	if (!pz)
+		return;
+	pz->splits = true;
+	/* What compaction captures in the midst of a merge joins no list. */
+	pz->merges = false;
+	if (is_counted(pz, page) && PageBuddyOffline(page))
+		pz->keep_order = page_hinting_granule_order;
 }
 
 void __page_hinting_split_end(struct zone *zone)
 {
+	struct page_hinting_zone *pz = zone->hinting;
+
 	lockdep_assert_held(&zone->lock);
-	if (zone->hinting)
-		zone->hinting->keep_order = PAGE_HINTING_KEEP_NONE;
+	if (!pz)
+		return;
+	pz->keep_order = PAGE_HINTING_KEEP_NONE;
+	pz->splits = false;
+	note_low(pz);
+}
+
+/* A hinted buddy loses its mark to a neighbour, which is no demand for it. */
+static void lose_mark(struct page_hinting_zone *pz, struct page *buddy)
+{
+	if (!is_counted(pz, buddy) || !PageBuddyOffline(buddy) ||
+	    is_migrate_isolate(get_pageblock_migratetype(buddy)))
+		return;
+	count_pages(pz, PAGE_HINTING_COUNT_MERGED, 1UL << buddy_order(buddy));
+	forgive(pz, buddy_order(buddy));
 }
 
 bool __page_hinting_stays_apart(struct page *buddy, struct zone *zone)
@@ -320,23 +378,16 @@ bool __page_hinting_stays_apart(struct page *buddy, struct zone *zone)
 	lockdep_assert_held(&zone->lock);
 	if (!pz)
 		return false;
-	if (pz->keep_order == PAGE_HINTING_KEEP_NONE) {
-		/* It loses its mark to a neighbour, which is no demand for it. */
-		if (is_counted(pz, buddy) && PageBuddyOffline(buddy) &&
-		    !is_migrate_isolate(get_pageblock_migratetype(buddy))) {
-			count_pages(pz, PAGE_HINTING_COUNT_MERGED,
-				    1UL << buddy_order(buddy));
-			forgive(pz, buddy_order(buddy));
-		}
-		return false;
-	}
+	if (pz->keep_order == PAGE_HINTING_KEEP_NONE)
+		lose_mark(pz, buddy);
 	/* A guard page is free with its buddy only; that is not hinted then. */
-	if (page_is_guard(buddy)) {
+	else if (page_is_guard(buddy))
 		pz->keep_order = PAGE_HINTING_KEEP_NONE;
-		return false;
-	}
 	/* Beyond what is counted, marks are void. */
-	return !is_counted(pz, buddy) || !PageBuddyOffline(buddy);
+	else if (!is_counted(pz, buddy) || !PageBuddyOffline(buddy))
+		return true;
+	pz->merges = true;
+	return false;
 }
 
 void __page_hinting_moved(struct page *page, struct zone *zone,
@@ -350,6 +401,7 @@ void __page_hinting_moved(struct page *page, struct zone *zone,
 	/* In this order, or the move would look like a moment of demand. */
 	count_unhinted(pz, order, new_mt);
 	uncount_unhinted(pz, order, old_mt);
+	note_low(pz);
 }
 
 /*
@@ -359,17 +411,26 @@ void __page_hinting_moved(struct page *page, struct zone *zone,
  * and CMA memory helps movable allocations only. In defrag_mode kswapd and
  * kcompactd go by the memory in whole free pageblocks, and so do we.
  */
-static bool zone_has_headroom(struct zone *zone, unsigned long pages)
+static bool zone_has_headroom(struct zone *zone, unsigned long pages,
+			      bool exact)
 {
 	unsigned long share = zone_managed_pages(zone) /
 			      PAGE_HINTING_ZONE_SHARE;
 	unsigned long window = page_hinting_window_bytes() >> PAGE_SHIFT;
+	unsigned long stays = pages + min(window, share);
+	enum zone_stat_item item = defrag_mode ? NR_FREE_PAGES_BLOCKS :
+						 NR_FREE_PAGES;
+	unsigned long free = zone_page_state(zone, item);
 
-	return __zone_watermark_ok(zone, 0, high_wmark_pages(zone) + pages +
-				   min(window, share), MAX_NR_ZONES - 1, 0,
-				   zone_page_state(zone, defrag_mode ?
-						   NR_FREE_PAGES_BLOCKS :
-						   NR_FREE_PAGES));
+	/*
+	 * Each CPU adds its changes to the sum now and then. The mark is 0 where
+	 * what they have not added yet is too little to matter.
+	 */
+	if (exact && zone->percpu_drift_mark &&
+	    free < zone->percpu_drift_mark + stays)
+		free = zone_page_state_snapshot(zone, item);
+	return __zone_watermark_ok(zone, 0, high_wmark_pages(zone) + stays,
+				   MAX_NR_ZONES - 1, 0, free);
 }
 
 /*
@@ -399,6 +460,7 @@ static unsigned long allowance(struct page_hinting_zone *pz, unsigned int order)
  * @limit_nr: nor more blocks than this
  * @lap_visits: list entries to visit before giving up; each hinted one that
  *	stands in the way moves to the tail, so that a lap finds all others
+ * @private: what page_private() of each block begins with
  */
 struct pull {
 	struct page_hinting_zone *pz;
@@ -408,6 +470,7 @@ struct pull {
 	unsigned long limit_pages;
 	unsigned int limit_nr;
 	unsigned long lap_visits;
+	unsigned long private;
 };
 
 /* Buddy -> Offline for as much of a block as is allowed. */
@@ -433,7 +496,7 @@ static bool pull_block(struct pull *pull, struct page *page, unsigned int high,
 	if (pull->low_order >= pz->min_order)
 		pz->low_pages -= min(low_pages, 1UL << order);
 
-	set_page_private(page, order | BLOCK_OURS);
+	set_page_private(page, pull->private | order);
 	__SetPageOffline(page);
 	set_page_refcounted(page);
 	list_add_tail(&page->lru, &pz->in_flight);
@@ -444,6 +507,19 @@ static bool pull_block(struct pull *pull, struct page *page, unsigned int high,
 	pull->limit_pages -= 1UL << order;
 	pull->batch->pages[pull->batch->nr++] = page;
 	return true;
+}
+
+/*
+ * The next block to look at. Hinted blocks are moved to the tail. Blocks that
+ * are freed later join the head or, when they come online, the tail again.
+ */
+static struct page *next_on_list(struct list_head *list)
+{
+	struct page *page = list_first_entry(list, struct page, buddy_list);
+
+	if (PageBuddyOffline(page))
+		page = list_last_entry(list, struct page, buddy_list);
+	return page;
 }
 
 /* Returns false when nothing more can be taken in this hold of the lock. */
@@ -466,9 +542,9 @@ static bool pull_from_list(struct pull *pull, unsigned int order,
 		}
 		--*visits;
 		pull->lap_visits--;
-		page = list_first_entry(list, struct page, buddy_list);
+		page = next_on_list(list);
 		if (PageBuddyOffline(page))
-			list_move_tail(&page->buddy_list, list);
+			list_rotate_left(list);
 		else if (!pull_block(pull, page, order, migratetype))
 			return false;
 	}
@@ -486,7 +562,7 @@ static bool pull_some(struct pull *pull)
 		pz->cut_short = true;
 		return false;
 	}
-	if (!zone_has_headroom(pz->zone, pull->limit_pages)) {
+	if (!zone_has_headroom(pz->zone, pull->limit_pages, false)) {
 		page_hinting_skipped(pz, PAGE_HINTING_SKIP_WATERMARK);
 		return false;
 	}
@@ -542,13 +618,21 @@ unsigned int page_hinting_pull(struct page_hinting_zone *pz, unsigned int order,
 		.high_order = order < min_order ? min_order - 1 : MAX_PAGE_ORDER,
 		.limit_pages = limit_pages,
 		.limit_nr = min(limit_nr, PAGE_HINTING_BATCH_BLOCKS),
+		.private = BLOCK_OWNER << BLOCK_OWNER_SHIFT |
+			   (now_us() & BLOCK_TIME_MAX) << BLOCK_TIME_SHIFT,
 	};
 	bool more, first = true;
 
 	batch->nr = 0;
 	do {
-		unsigned long flags = page_hinting_lock(pz->zone);
+		unsigned long flags;
 
+		/* Not under the lock, as it may have to ask each CPU. */
+		if (!zone_has_headroom(pz->zone, pull.limit_pages, true)) {
+			page_hinting_skipped(pz, PAGE_HINTING_SKIP_WATERMARK);
+			break;
+		}
+		flags = page_hinting_lock(pz->zone);
 		if (first)
 			pull.lap_visits = count_free_blocks(&pull);
 		first = false;
@@ -612,6 +696,7 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 
 	lockdep_assert_held(&pz->zone->lock);
 	if (!page_ref_freeze(page, 1)) {
+		set_page_private(page, private | BLOCK_WAITS);
 		list_move_tail(&page->lru, &pz->retry);
 		return false;
 	}
@@ -638,11 +723,10 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 
 /* How long did the host take for a block? */
 static void count_latency(struct page_hinting_zone *pz, struct page *page,
-			  unsigned long now_us)
+			  unsigned long ack_us)
 {
-	unsigned long submitted_us = page_private(page) >>
-				     PAGE_HINTING_BLOCK_TIME_SHIFT;
-	unsigned long us = (now_us - submitted_us) & BLOCK_TIME_MAX;
+	unsigned long pulled_us = page_private(page) >> BLOCK_TIME_SHIFT;
+	unsigned long us = (ack_us - pulled_us) & BLOCK_TIME_MAX;
 
 	pz->latencies[min(fls_long(us), PAGE_HINTING_LATENCIES - 1)]++;
 }
@@ -650,7 +734,6 @@ static void count_latency(struct page_hinting_zone *pz, struct page *page,
 /**
  * page_hinting_acknowledged - the host has acknowledged a block
  * @page: what the provider says is the block
- * @now_us: the time, of the same clock as when it was submitted
  * @home_pages: is set to the size of the block if it is free again, to 0 if
  *	somebody holds a reference to it, and then it is tried again later
  *
@@ -661,26 +744,24 @@ static void count_latency(struct page_hinting_zone *pz, struct page *page,
  *	nothing was done then.
  */
 struct page_hinting_zone *
-page_hinting_acknowledged(struct page *page, unsigned long now_us,
-			  unsigned long *home_pages)
+page_hinting_acknowledged(struct page *page, unsigned long *home_pages)
 {
 	struct zone *zone = page_zone(page);
+	unsigned long us = now_us();
 	unsigned long flags = page_hinting_lock(zone);
 	struct page_hinting_zone *pz = zone->hinting;
-	unsigned long pages = 1UL << page_hinting_block_order(page);
-	bool valid;
+	bool valid = pz && is_with_provider(page);
 
 	*home_pages = 0;
-	valid = pz && PageOffline(page) &&
-		(page_private(page) & BLOCK_FLAGS) == BLOCK_OURS;
 	if (valid) {
-		trace_page_hinting_acknowledge(page,
-					       page_hinting_block_order(page));
-		count_pages(pz, PAGE_HINTING_COUNT_ACKNOWLEDGED, pages);
-		count_latency(pz, page, now_us);
+		unsigned int order = page_hinting_block_order(page);
+
+		trace_page_hinting_acknowledge(page, order);
+		count_pages(pz, PAGE_HINTING_COUNT_ACKNOWLEDGED, 1UL << order);
+		count_latency(pz, page, us);
 		set_page_private(page, page_private(page) | BLOCK_ACKNOWLEDGED);
 		if (put_back(pz, page))
-			*home_pages = pages;
+			*home_pages = 1UL << order;
 	}
 	page_hinting_unlock(zone, flags);
 
@@ -709,26 +790,34 @@ void page_hinting_submitted(struct page_hinting_zone *pz, unsigned int nr,
 
 /**
  * page_hinting_not_acknowledged - a block comes back without an answer
- * @page: head page of a block in flight
+ * @page: what the provider says is the block
+ * @home_pages: as for page_hinting_acknowledged()
  *
  * Offline -> Buddy, or to the retry list.
  *
  * Context: Process context. Takes the zone lock, for one block.
- * Return: the size of the block in pages if it is free again, else 0.
+ * Return: the block's zone; NULL if that is no block that the provider had,
+ *	and nothing was done then.
  */
-unsigned long page_hinting_not_acknowledged(struct page *page)
+struct page_hinting_zone *
+page_hinting_not_acknowledged(struct page *page, unsigned long *home_pages)
 {
-	unsigned int order = page_hinting_block_order(page);
 	struct zone *zone = page_zone(page);
 	unsigned long flags = page_hinting_lock(zone);
-	unsigned long pages = 1UL << order;
+	struct page_hinting_zone *pz = zone->hinting;
+	bool valid = pz && is_with_provider(page);
 
-	trace_page_hinting_return(page, order);
-	count_pages(zone->hinting, PAGE_HINTING_COUNT_RETURNED, pages);
-	if (!put_back(zone->hinting, page))
-		pages = 0;
+	*home_pages = 0;
+	if (valid) {
+		unsigned int order = page_hinting_block_order(page);
+
+		trace_page_hinting_return(page, order);
+		count_pages(pz, PAGE_HINTING_COUNT_RETURNED, 1UL << order);
+		if (put_back(pz, page))
+			*home_pages = 1UL << order;
+	}
 	page_hinting_unlock(zone, flags);
-	return pages;
+	return valid ? pz : NULL;
 }
 
 /**
@@ -762,14 +851,18 @@ unsigned long page_hinting_retry(struct page_hinting_zone *pz)
  *	as the zone is about to be forgotten
  *
  * The blocks stay PageOffline() with a reference for ever: they could still
- * be written to, so that they must not be free again.
+ * be written to, so that they must not be free again. They have no owner any
+ * more, so that an answer that comes after all is refused.
  *
- * Return: how many pages were lost.
+ * Context: Process context. Takes the zone lock, for as many blocks as may be
+ *	in flight.
+ * Return: how many blocks and pages were lost.
  */
-unsigned long page_hinting_lose(struct page_hinting_zone *pz, bool all)
+struct page_hinting_total page_hinting_lose(struct page_hinting_zone *pz,
+					    bool all)
 {
 	unsigned long flags = page_hinting_lock(pz->zone);
-	unsigned long lost_pages = 0;
+	struct page_hinting_total lost = { };
 	struct page *page, *next;
 
 	if (all)
@@ -777,13 +870,15 @@ unsigned long page_hinting_lose(struct page_hinting_zone *pz, bool all)
 	list_for_each_entry_safe(page, next, &pz->in_flight, lru) {
 		unsigned int order = page_hinting_block_order(page);
 
-		lost_pages += 1UL << order;
+		lost.blocks++;
+		lost.pages += 1UL << order;
 		account_home(pz, order, page_private(page), 0);
+		set_page_private(page, 0);
 		list_del_init(&page->lru);
 	}
-	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages - lost_pages);
+	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages - lost.pages);
 	page_hinting_unlock(pz->zone, flags);
-	return lost_pages;
+	return lost;
 }
 
 static bool list_overlaps(struct list_head *list, unsigned long start_pfn,
@@ -807,7 +902,7 @@ static bool list_overlaps(struct list_head *list, unsigned long start_pfn,
  * @start_pfn: first page frame of the range
  * @end_pfn: one past the last
  *
- * Context: Takes the zone lock, for as many blocks as the ring has entries.
+ * Context: Takes the zone lock, for as many blocks as may be in flight.
  * Return: true if it is.
  */
 bool page_hinting_range_in_flight(struct page_hinting_zone *pz,
@@ -826,12 +921,9 @@ bool page_hinting_range_in_flight(struct page_hinting_zone *pz,
 /* See page_hinting_in_flight(). */
 bool __page_hinting_in_flight(const struct page *page)
 {
-	struct page_hinting_zone *pz = page_zone(page)->hinting;
-	unsigned long pfn = page_to_pfn(page);
-
 	lockdep_assert_held(&page_zone(page)->lock);
-	return pz && (list_overlaps(&pz->in_flight, pfn, pfn + 1) ||
-		      list_overlaps(&pz->retry, pfn, pfn + 1));
+	return page_zone(page)->hinting &&
+	       page_private(page) >> BLOCK_OWNER_SHIFT == BLOCK_OWNER;
 }
 
 /*
@@ -908,6 +1000,8 @@ void page_hinting_count_start(struct page_hinting_zone *pz)
 	pz->marked_small_pages = 0;
 	/* The key may have been switched off in the middle of a split. */
 	pz->keep_order = PAGE_HINTING_KEEP_NONE;
+	pz->splits = false;
+	pz->merges = false;
 	/* What is acknowledged and still referenced is hinted anew, too. */
 	list_for_each_entry(page, &pz->retry, lru) {
 		account_home(pz, page_hinting_block_order(page),
@@ -1032,19 +1126,21 @@ bool page_hinting_try_arm(struct page_hinting_zone *pz, unsigned long stay_pages
 			  unsigned long wake_pages)
 {
 	unsigned long flags = page_hinting_lock(pz->zone);
+	bool armed;
 
 	pz->wants_taken = pz->policy.ledger_len || pz->policy.ladder.on_trial;
 	pz->stay_pages = stay_pages;
 	/* What stays is in reach, too. */
 	pz->wake_pages = wake_pages + min(pz->unhinted_pages,
 					  ULONG_MAX - wake_pages);
-	pz->armed = pz->unhinted_pages <= stay_pages &&
-		    pz->reach_pages < pz->wake_pages &&
-		    !(pz->taken && pz->wants_taken);
-	if (pz->armed)
+	armed = pz->unhinted_pages <= stay_pages &&
+		pz->reach_pages < pz->wake_pages &&
+		!(pz->taken && pz->wants_taken);
+	pz->armed = armed;
+	if (armed)
 		pz->low_pages = min(pz->low_pages, pz->unhinted_pages);
 	page_hinting_unlock(pz->zone, flags);
-	return pz->armed;
+	return armed;
 }
 
 /* Unhinted memory in blocks of @order and above, below the minimum order. */

@@ -10,14 +10,17 @@
 #define pr_fmt(fmt) "page_hinting: " fmt
 
 #include <linux/cc_platform.h>
+#include <linux/cpuset.h>
 #include <linux/debugfs.h>
 #include <linux/delay.h>
 #include <linux/export.h>
 #include <linux/fault-inject.h>
 #include <linux/init.h>
+#include <linux/kstrtox.h>
 #include <linux/mm.h>
 #include <linux/oom.h>
 #include <linux/reboot.h>
+#include <linux/suspend.h>
 #include <linux/timex.h>
 
 #include "../internal.h"
@@ -28,6 +31,9 @@
 
 /* A range is waited for, and so are blocks in flight on OOM, up to this. */
 #define WAIT_HOME_MS	250
+
+/* The largest page that a host of this architecture may have. */
+#define HOST_PAGE_SHIFT	CONFIG_PAGE_HINTING_HOST_PAGE_SHIFT
 
 DEFINE_STATIC_KEY_FALSE(page_hinting_key);
 EXPORT_SYMBOL_GPL(page_hinting_key);
@@ -54,11 +60,20 @@ unsigned int page_hinting_settle_ms = PAGE_HINTING_SETTLE_MS;
 unsigned int page_hinting_settle_max_ms = PAGE_HINTING_SETTLE_MAX_MS;
 unsigned int page_hinting_flush_timeout_ms = PAGE_HINTING_FLUSH_TIMEOUT_MS;
 
+/*
+ * No smaller block is ever submitted. Many hosts extend what they are asked to
+ * discard to whole pages of their own, and the guest does not know their size:
+ * the memory around a smaller block would be lost. Only ever raised.
+ */
+unsigned int page_hinting_safe_order __read_mostly =
+	HOST_PAGE_SHIFT > PAGE_SHIFT ? HOST_PAGE_SHIFT - PAGE_SHIFT : 0;
+
 static bool allowed = true;		/* page_hinting=off was not given */
 static bool enabled = true;		/* what sysfs says */
 static enum page_hinting_state state;	/* written under the mutex */
 static bool order_is_by_user;		/* written under the mutex */
 static bool host_is_gone;		/* it will answer no more */
+static bool sleeps;			/* the system is suspended, or will be */
 static atomic_long_t home_pages;	/* brought home ever; wraps */
 
 static int __init setup_page_hinting(char *arg)
@@ -69,6 +84,21 @@ static int __init setup_page_hinting(char *arg)
 	return err;
 }
 early_param("page_hinting", setup_page_hinting);
+
+static int __init setup_safe_order(char *arg)
+{
+	unsigned int order;
+	int err = kstrtouint(arg, 10, &order);
+
+	if (err || order > MAX_PAGE_ORDER) {
+		pr_warn("page_hinting_safe_order=%s: not a number from 0 to %d, not used\n",
+			arg, MAX_PAGE_ORDER);
+		return -EINVAL;
+	}
+	page_hinting_safe_order = order;
+	return 0;
+}
+early_param("page_hinting_safe_order", setup_safe_order);
 
 /**
  * page_hinting_get_state - what hinting as a whole is doing
@@ -179,26 +209,25 @@ static void __init init_debug(void)
  * page_hinting_brought_home - blocks of a zone are free again
  * @pz: the zone
  * @pages: how much
- * @nr_blocks: how many blocks left the provider's hands
+ * @nr_blocks: how many blocks that is
  */
 void page_hinting_brought_home(struct page_hinting_zone *pz,
 			       unsigned long pages, unsigned int nr_blocks)
 {
 	atomic_long_add(pages, &home_pages);
 	page_hinting_window_release(pz, pages, nr_blocks);
-	/* Whoever harvests, a flush waits for the zone's thread. */
+	/*
+	 * Whoever harvests, a flush waits for the zone's thread. Either this
+	 * sees the flush, or the thread sees that nothing is in flight. Pairs
+	 * with the barrier of page_hinting_wake(), which tells the thread.
+	 */
+	smp_mb();
 	if (page_hinting_flush_nr() && !READ_ONCE(pz->in_flight_pages))
 		page_hinting_wake(pz, PAGE_HINTING_EV_HARVEST);
 }
 
-static unsigned long now_us(void)
-{
-	return ktime_to_us(ktime_get());
-}
-
 static void take_home(struct page_hinting_used *used, unsigned int nr)
 {
-	unsigned long us = now_us();
 	struct page_hinting_zone *pz = NULL;
 	unsigned long pages = 0;
 	unsigned int i, nr_blocks = 0;
@@ -207,7 +236,7 @@ static void take_home(struct page_hinting_used *used, unsigned int nr)
 		struct page_hinting_zone *next;
 		unsigned long home;
 
-		next = page_hinting_acknowledged(used[i].page, us, &home);
+		next = page_hinting_acknowledged(used[i].page, &home);
 		if (!next)
 			continue;
 		if (pz && pz != next) {
@@ -217,7 +246,7 @@ static void take_home(struct page_hinting_used *used, unsigned int nr)
 		}
 		pz = next;
 		pages += home;
-		nr_blocks++;
+		nr_blocks += !!home;
 	}
 	if (pz)
 		page_hinting_brought_home(pz, pages, nr_blocks);
@@ -268,6 +297,16 @@ bool page_hinting_host_is_gone(void)
 }
 
 /**
+ * page_hinting_sleeps - is the system suspended, or about to be?
+ *
+ * Return: true from before devices are suspended until they are resumed.
+ */
+bool page_hinting_sleeps(void)
+{
+	return READ_ONCE(sleeps);
+}
+
+/**
  * page_hinting_arm - be told when there is something to harvest
  * @dev: the provider
  *
@@ -280,11 +319,26 @@ bool page_hinting_arm(struct page_hinting_device *dev)
 	       dev->ops->arm(dev);
 }
 
+/* The block comes home, unless it is none of ours; it may have to wait. */
+static bool take_back(struct page *page)
+{
+	unsigned long pages;
+	struct page_hinting_zone *pz;
+
+	pz = page_hinting_not_acknowledged(page, &pages);
+	if (pages)
+		page_hinting_brought_home(pz, pages, 1);
+	return pz;
+}
+
 /**
  * page_hinting_submit - hand a batch of blocks to the host
  * @dev: the provider
  * @pz: the zone that the blocks are of
  * @batch: the blocks, which have a place in its ring each
+ *
+ * The one place where blocks leave the guest, and so where their size is
+ * checked: see page_hinting_safe_order.
  *
  * Context: Process context, under SRCU.
  * Return: how many pages it took; the others are free again.
@@ -293,7 +347,6 @@ unsigned long page_hinting_submit(struct page_hinting_device *dev,
 				  struct page_hinting_zone *pz,
 				  struct page_hinting_batch *batch)
 {
-	unsigned long us = now_us() << PAGE_HINTING_BLOCK_TIME_SHIFT;
 	unsigned int i, nr_submitted = 0;
 	unsigned long pages = 0;
 
@@ -301,17 +354,18 @@ unsigned long page_hinting_submit(struct page_hinting_device *dev,
 		struct page *page = batch->pages[i];
 		unsigned int order = page_hinting_block_order(page);
 
-		trace_page_hinting_submit(page, order);
-		set_page_private(page, page_private(page) | us);
-		/* From here on it may be home at any time. */
-		if (!dev->ops->submit(dev, page, order)) {
-			nr_submitted++;
-			pages += 1UL << order;
+		if (WARN_ON_ONCE(order < page_hinting_safe_order)) {
+			take_back(page);
 			continue;
 		}
-		page_hinting_brought_home(pz,
-					  page_hinting_not_acknowledged(page),
-					  1);
+		trace_page_hinting_submit(page, order);
+		/* From here on it may be home at any time. */
+		if (dev->ops->submit(dev, page, order)) {
+			take_back(page);
+			continue;
+		}
+		nr_submitted++;
+		pages += 1UL << order;
 	}
 	page_hinting_submitted(pz, nr_submitted, pages);
 	dev->ops->kick(dev);
@@ -339,7 +393,7 @@ static void retry_all_references(void)
 	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
 				 srcu_read_lock_held(&page_hinting_srcu))
 		while ((pages = page_hinting_retry(pz)))
-			page_hinting_brought_home(pz, pages, 0);
+			page_hinting_brought_home(pz, pages, 1);
 	srcu_read_unlock(&page_hinting_srcu, idx);
 }
 
@@ -394,6 +448,7 @@ static void start_running(void)
 	static_branch_enable(&page_hinting_key);
 	set_state(PAGE_HINTING_RUNNING);
 	page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
+	page_hinting_zones_watch_lists();
 }
 
 static void stop_running(void)
@@ -443,7 +498,7 @@ void page_hinting_begin_anew(void)
 
 /**
  * page_hinting_set_order - set the minimum order
- * @min_order: at most MAX_PAGE_ORDER
+ * @min_order: at most MAX_PAGE_ORDER; less than the safe order is not in force
  * @by_user: keep it when another device comes
  *
  * Context: Process context, under page_hinting_mutex.
@@ -454,6 +509,7 @@ void page_hinting_set_order(unsigned int min_order, bool by_user)
 
 	lockdep_assert_held(&page_hinting_mutex);
 	order_is_by_user = by_user;
+	min_order = max(min_order, page_hinting_safe_order);
 	WRITE_ONCE(page_hinting_min_order, min_order);
 	list_for_each_entry(pz, &page_hinting_zones, node)
 		page_hinting_set_orders(pz, min_order,
@@ -463,15 +519,16 @@ void page_hinting_set_order(unsigned int min_order, bool by_user)
 
 /**
  * page_hinting_set_idle_order - set how small blocks idle zones hint
- * @idle_min_order: at most MAX_PAGE_ORDER; at or above
- *	the minimum order, idle zones hint what others do
+ * @idle_min_order: at most MAX_PAGE_ORDER; less than the safe order is not in
+ *	force; at or above the minimum order, idle zones hint what others do
  *
  * Context: Process context, under page_hinting_mutex.
  */
 void page_hinting_set_idle_order(unsigned int idle_min_order)
 {
 	lockdep_assert_held(&page_hinting_mutex);
-	WRITE_ONCE(page_hinting_idle_min_order, idle_min_order);
+	WRITE_ONCE(page_hinting_idle_min_order,
+		   max(idle_min_order, page_hinting_safe_order));
 	page_hinting_set_order(page_hinting_min_order, order_is_by_user);
 }
 
@@ -525,7 +582,8 @@ EXPORT_SYMBOL_GPL(page_hinting_wanted);
  * Context: Process context, may sleep. After all memory has been given to the
  *	buddy allocator, which initcalls may take for granted.
  * Return: 0; -EBUSY if there is one already; -EOPNOTSUPP if hinting is off or
- *	does not work here; -EINVAL if @dev has no room for a single block.
+ *	does not work here, or if no block is as large as @dev's safe order;
+ *	-EINVAL if @dev has no room for a single block.
  */
 int page_hinting_register(struct page_hinting_device *dev)
 {
@@ -540,10 +598,17 @@ int page_hinting_register(struct page_hinting_device *dev)
 	if (state != PAGE_HINTING_NO_DEVICE)
 		return -EBUSY;
 
+	if (max(page_hinting_safe_order, dev->safe_order) > MAX_PAGE_ORDER) {
+		pr_err("not used, as the host's pages are larger than any free block\n");
+		return -EOPNOTSUPP;
+	}
 	page_hinting_granule_order = min_t(unsigned int, granule_order,
 					   pageblock_order);
-	if (!order_is_by_user)
-		page_hinting_set_order(page_hinting_granule_order, false);
+	page_hinting_safe_order = max(page_hinting_safe_order, dev->safe_order);
+	page_hinting_set_order(order_is_by_user ? page_hinting_min_order :
+						  page_hinting_granule_order,
+			       order_is_by_user);
+	page_hinting_set_idle_order(page_hinting_idle_min_order);
 	WRITE_ONCE(host_is_gone, false);
 	registered = dev;
 	rcu_assign_pointer(page_hinting_dev, dev);
@@ -551,8 +616,9 @@ int page_hinting_register(struct page_hinting_device *dev)
 	page_hinting_zones_update();
 	if (enabled)
 		start_running();
-	pr_info("free memory goes to the host, from order %u on%s\n",
-		page_hinting_min_order, enabled ? "" : ", once enabled");
+	pr_info("free memory goes to the host, from order %u on, when idle from order %u%s\n",
+		page_hinting_min_order, page_hinting_reach_order(),
+		enabled ? "" : ", once enabled");
 	return 0;
 }
 EXPORT_SYMBOL_GPL(page_hinting_register);
@@ -620,8 +686,7 @@ void page_hinting_resume(struct page_hinting_device *dev)
 		return;
 	WRITE_ONCE(host_is_gone, false);
 	rcu_assign_pointer(page_hinting_dev, dev);
-	/* Threads may still be frozen, and could not be ended. */
-	page_hinting_zones_update_later();
+	page_hinting_zones_update();
 	if (state != PAGE_HINTING_SUSPENDED)
 		return;
 	if (enabled)
@@ -636,18 +701,18 @@ EXPORT_SYMBOL_GPL(page_hinting_resume);
  * @dev: the provider, whose device cannot reach the block any more
  * @page: head page of the block, as it was submitted
  *
+ * A page that is no block in flight is left as it is, which is logged.
+ *
  * Context: Process context, between page_hinting_unregister() or
  *	page_hinting_suspend() and page_hinting_reset_done().
  */
 void page_hinting_abort(struct page_hinting_device *dev, struct page *page)
 {
 	int idx = srcu_read_lock(&page_hinting_srcu);
-	struct page_hinting_zone *pz = page_zone(page)->hinting;
 
-	if (!WARN_ON_ONCE(!pz || !PageOffline(page)))
-		page_hinting_brought_home(pz,
-					  page_hinting_not_acknowledged(page),
-					  1);
+	if (!take_back(page))
+		pr_err_ratelimited("the driver gave back pfn %#lx, which it did not have\n",
+				   page_to_pfn(page));
 	srcu_read_unlock(&page_hinting_srcu, idx);
 }
 EXPORT_SYMBOL_GPL(page_hinting_abort);
@@ -662,18 +727,18 @@ EXPORT_SYMBOL_GPL(page_hinting_abort);
  */
 void page_hinting_reset_done(struct page_hinting_device *dev)
 {
-	unsigned long deadline = jiffies + msecs_to_jiffies(WAIT_HOME_MS);
 	struct page_hinting_zone *pz;
+	unsigned long deadline;
 
 	guard(mutex)(&page_hinting_mutex);
 	list_for_each_entry(pz, &page_hinting_zones, node)
 		page_hinting_give_up(pz, false);
-	page_hinting_window_new_ring();
 	if (registered || state == PAGE_HINTING_NO_DEVICE)
 		return;
 
 	/* Let who holds a reference to a block drop it. */
 	set_state(PAGE_HINTING_NO_DEVICE);
+	deadline = jiffies + msecs_to_jiffies(WAIT_HOME_MS);
 	while (page_hinting_window_in_use() && time_before(jiffies, deadline)) {
 		fsleep(USEC_PER_MSEC);
 		retry_all_references();
@@ -684,22 +749,26 @@ EXPORT_SYMBOL_GPL(page_hinting_reset_done);
 
 /*
  * See page_hinting_back_off(). That a large block is not to be had is no sign
- * of pressure, unless it may be because one is in flight.
+ * of pressure, unless it may be because one is in flight. A zone that the
+ * allocation may not use has nothing to do with it.
  */
-void __page_hinting_back_off(struct zonelist *zonelist, int highest_zoneidx,
-			     unsigned int order)
+void __page_hinting_back_off(gfp_t gfp_mask, unsigned int order,
+			     const struct alloc_context *ac)
 {
 	struct page_hinting_zone *pz;
 	struct zoneref *z;
 	struct zone *zone;
 
 	rcu_read_lock();
-	for_each_zone_zonelist(zone, z, zonelist, highest_zoneidx) {
+	for_each_zone_zonelist_nodemask(zone, z, ac->zonelist,
+					ac->highest_zoneidx, ac->nodemask) {
+		if (!cpuset_zone_allowed(zone, gfp_mask))
+			continue;
 		/* Pairs with publish_zone() and remove_zone(). */
 		pz = READ_ONCE(zone->hinting);
 		if (pz && (order <= PAGE_ALLOC_COSTLY_ORDER ||
 			   READ_ONCE(pz->in_flight_pages)))
-			page_hinting_be_quiet(pz, PAGE_HINTING_BACK_OFF_MS);
+			page_hinting_back_off_zone(pz);
 	}
 	rcu_read_unlock();
 }
@@ -746,8 +815,15 @@ void __page_hinting_drain_range(unsigned long start_pfn, unsigned long end_pfn)
 	struct page_hinting_zone *pz = READ_ONCE(zone->hinting);
 
 	might_sleep();
-	if (pz) {
-		page_hinting_be_quiet(pz, PAGE_HINTING_BACK_OFF_MS);
+	/*
+	 * If some of the range is in flight, nothing more is pulled from the zone
+	 * until the caller has had time to isolate the range. This is not done
+	 * for every call, or callers that come often would keep the zone unhinted
+	 * for ever. This way they cannot: the next call finds nothing in flight,
+	 * and does not make that time longer.
+	 */
+	if (pz && page_hinting_range_in_flight(pz, start_pfn, end_pfn)) {
+		page_hinting_be_quiet(pz, PAGE_HINTING_HOLD_MS);
 		wait_home(pz, start_pfn, end_pfn);
 		page_hinting_be_quiet(pz, PAGE_HINTING_HOLD_MS);
 		arm_again();
@@ -806,11 +882,44 @@ static struct notifier_block reboot_nb = {
 	.notifier_call = reboot_callback,
 };
 
+/*
+ * Before a suspend and the image of a hibernation. Not all drivers are told of a
+ * suspend: virtio-pci tells none if its device keeps its state. Yet nothing may
+ * be submitted to a device that sleeps.
+ */
+static int pm_callback(struct notifier_block *nb, unsigned long action,
+		       void *data)
+{
+	guard(mutex)(&page_hinting_mutex);
+	switch (action) {
+	case PM_SUSPEND_PREPARE:
+	case PM_HIBERNATION_PREPARE:
+	case PM_RESTORE_PREPARE:
+		WRITE_ONCE(sleeps, true);
+		synchronize_srcu(&page_hinting_srcu);
+		if (rcu_access_pointer(page_hinting_dev))
+			drain(registered);
+		break;
+	case PM_POST_SUSPEND:
+	case PM_POST_HIBERNATION:
+	case PM_POST_RESTORE:
+		WRITE_ONCE(sleeps, false);
+		page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
+		break;
+	}
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block pm_nb = {
+	.notifier_call = pm_callback,
+};
+
 static int __init page_hinting_init(void)
 {
 	int err;
 
 	page_hinting_min_order = pageblock_order;
+	page_hinting_idle_min_order = page_hinting_safe_order;
 	init_fault_injection();
 	init_debug();
 	err = page_hinting_sysfs_init();
@@ -820,6 +929,8 @@ static int __init page_hinting_init(void)
 		err = register_oom_notifier(&oom_nb);
 	if (!err)
 		err = register_reboot_notifier(&reboot_nb);
+	if (!err)
+		err = register_pm_notifier(&pm_nb);
 	if (err) {
 		pr_err("not available: error %d at boot\n", err);
 		allowed = false;

@@ -15,7 +15,7 @@
 #include <linux/page-flags.h>
 #include <linux/page_hinting.h>
 
-struct zonelist;
+struct alloc_context;
 
 /*
  * Provided by the allocator. The first is also what an allocation calls while
@@ -35,8 +35,8 @@ void __page_hinting_removed(struct page *page, struct zone *zone,
 			    unsigned int order, int migratetype);
 void __page_hinting_moved(struct page *page, struct zone *zone,
 			  unsigned int order, int old_mt, int new_mt);
-void __page_hinting_back_off(struct zonelist *zonelist, int highest_zoneidx,
-			     unsigned int order);
+void __page_hinting_back_off(gfp_t gfp_mask, unsigned int order,
+			     const struct alloc_context *ac);
 void __page_hinting_split_begin(struct page *page, struct zone *zone);
 void __page_hinting_split_end(struct zone *zone);
 bool __page_hinting_stays_apart(struct page *buddy, struct zone *zone);
@@ -111,12 +111,12 @@ static __always_inline bool page_hinting_stays_apart(bool hinting,
 }
 
 /* An allocation took the slow path: leave its zones alone for a while. */
-static __always_inline void page_hinting_back_off(struct zonelist *zonelist,
-						  int highest_zoneidx,
-						  unsigned int order)
+static __always_inline void
+page_hinting_back_off(gfp_t gfp_mask, unsigned int order,
+		      const struct alloc_context *ac)
 {
 	if (page_hinting_active())
-		__page_hinting_back_off(zonelist, highest_zoneidx, order);
+		__page_hinting_back_off(gfp_mask, order, ac);
 }
 #else
 static inline bool page_hinting_active(void)
@@ -157,9 +157,8 @@ static inline bool page_hinting_stays_apart(bool hinting, struct page *buddy,
 	return false;
 }
 
-static inline void page_hinting_back_off(struct zonelist *zonelist,
-					 int highest_zoneidx,
-					 unsigned int order)
+static inline void page_hinting_back_off(gfp_t gfp_mask, unsigned int order,
+					 const struct alloc_context *ac)
 {
 }
 #endif /* CONFIG_PAGE_HINTING */

@@ -35,16 +35,26 @@
 #define PAGE_HINTING_BATCH_BLOCKS	16
 /* Memory per kick: on some hosts the work is done inside it. */
 #define PAGE_HINTING_BATCH_BYTES	(32UL << 20)
+/*
+ * Not more blocks than this in flight, however large the ring: they are walked
+ * under the zone lock where somebody asks for a range.
+ */
+#define PAGE_HINTING_RING_MAX		128
 /* A zone has at most this share of its memory in flight. */
 #define PAGE_HINTING_ZONE_SHARE		16
 /* No block that joins a list is hinted. */
 #define PAGE_HINTING_KEEP_NONE		NR_PAGE_ORDERS
 /* After a sign of pressure a zone is left alone for this long. */
 #define PAGE_HINTING_BACK_OFF_MS	1000
-/* The same after somebody asked for a range of it. */
+/* After blocks came home for who asked for a range, for this long. */
 #define PAGE_HINTING_HOLD_MS		250
+/* What a zone has for itself after it was left alone. */
+#define PAGE_HINTING_TURN_MS		20
 /* While nothing may be pulled, look this seldom. */
 #define PAGE_HINTING_LOOK_MAX_MS	10000
+/* Look at the per-CPU lists this often, and, if nothing changes, less often. */
+#define PAGE_HINTING_LISTS_MS		2000
+#define PAGE_HINTING_LISTS_MAX_MS	64000
 /* Memory is idle when it was free for so long at first, and at most. */
 #define PAGE_HINTING_SETTLE_MS		125
 #define PAGE_HINTING_SETTLE_MAX_MS	10000
@@ -136,6 +146,7 @@ enum page_hinting_event {
 	PAGE_HINTING_EV_WINDOW,		/* a part of the window is free again */
 	PAGE_HINTING_EV_CHANGED,	/* state or knobs are others */
 	PAGE_HINTING_EV_FLUSH,		/* all is to be hinted, or was */
+	PAGE_HINTING_EV_LISTS,		/* there is much in the per-CPU lists */
 };
 
 /* Blocks, and the memory that they are. */
@@ -178,8 +189,10 @@ struct page_hinting_total {
  * @totals: what became of blocks; each wraps
  * @reused_pages: was hinted when somebody took it off the free lists to use
  *	it; wraps
- * @latencies: acknowledged within 2^index microseconds of submission, and not
+ * @latencies: acknowledged within 2^index microseconds of the pull, and not
  *	within half of that; the last, later; each wraps
+ * @splits: a block is split right now, and its parts are on no list yet
+ * @merges: a block merges right now, and its parts are on no list any more
  * @keep_order: blocks of this order and more that join a list are hinted, as
  *	they are parts of one that is; PAGE_HINTING_KEEP_NONE but for a moment
  * @counted_pfn: blocks below it are counted; 0 is none and hooks off,
@@ -214,6 +227,9 @@ struct page_hinting_total {
  *	shows it
  * @flushed_nr: the flush that it has done its part of; lockless
  * @quiet_until: jiffies; nothing is pulled before. Lockless.
+ * @turn_owed: the thread wanted to pull and was not allowed to: until it has
+ *	had its turn, that is not made longer. Lockless.
+ * @listed: pages in the per-CPU lists when these were last looked at
  */
 struct page_hinting_zone {
 	struct zone *zone;
@@ -243,6 +259,8 @@ struct page_hinting_zone {
 	struct page_hinting_total totals[NR_PAGE_HINTING_COUNTS];
 	unsigned long reused_pages;
 	unsigned long latencies[PAGE_HINTING_LATENCIES];
+	bool splits;
+	bool merges;
 	unsigned int keep_order;
 	unsigned long counted_pfn;
 	unsigned int min_order;
@@ -272,6 +290,8 @@ struct page_hinting_zone {
 	unsigned int flushed_nr;
 
 	unsigned long quiet_until;
+	bool turn_owed;
+	unsigned int __percpu *listed;
 };
 
 /**
@@ -290,6 +310,7 @@ extern struct list_head page_hinting_zones;
 extern struct page_hinting_device __rcu *page_hinting_dev;
 extern unsigned int page_hinting_min_order;
 extern unsigned int page_hinting_idle_min_order;
+extern unsigned int page_hinting_safe_order;
 extern unsigned int page_hinting_settle_ms;
 extern unsigned int page_hinting_settle_max_ms;
 extern unsigned int page_hinting_flush_timeout_ms;
@@ -299,13 +320,14 @@ unsigned int page_hinting_pull(struct page_hinting_zone *pz, unsigned int order,
 			       unsigned long limit_pages, unsigned int limit_nr,
 			       struct page_hinting_batch *batch);
 struct page_hinting_zone *
-page_hinting_acknowledged(struct page *page, unsigned long now_us,
-			  unsigned long *home_pages);
+page_hinting_acknowledged(struct page *page, unsigned long *home_pages);
 void page_hinting_submitted(struct page_hinting_zone *pz, unsigned int nr,
 			    unsigned long pages);
-unsigned long page_hinting_not_acknowledged(struct page *page);
+struct page_hinting_zone *
+page_hinting_not_acknowledged(struct page *page, unsigned long *home_pages);
 unsigned long page_hinting_retry(struct page_hinting_zone *pz);
-unsigned long page_hinting_lose(struct page_hinting_zone *pz, bool all);
+struct page_hinting_total page_hinting_lose(struct page_hinting_zone *pz,
+					    bool all);
 bool page_hinting_range_in_flight(struct page_hinting_zone *pz,
 				  unsigned long start_pfn,
 				  unsigned long end_pfn);
@@ -335,7 +357,6 @@ unsigned long page_hinting_window_reserve(struct page_hinting_zone *pz,
 					  unsigned int *nr_blocks);
 void page_hinting_window_release(struct page_hinting_zone *pz,
 				 unsigned long pages, unsigned int nr_blocks);
-void page_hinting_window_new_ring(void);
 void page_hinting_window_looked(struct page_hinting_zone *pz);
 void page_hinting_window_leave(struct page_hinting_zone *pz);
 
@@ -345,9 +366,9 @@ void page_hinting_wake(struct page_hinting_zone *pz,
 void page_hinting_wake_all(enum page_hinting_event event);
 int page_hinting_zones_update(void);
 void page_hinting_zones_destroy(void);
-void page_hinting_zones_update_later(void);
 void page_hinting_give_up(struct page_hinting_zone *pz, bool all);
 int page_hinting_zones_init(void);
+void page_hinting_zones_watch_lists(void);
 
 /* flush.c */
 int page_hinting_flush(bool anew);
@@ -366,6 +387,7 @@ void page_hinting_brought_home(struct page_hinting_zone *pz,
 			       unsigned long pages, unsigned int nr_blocks);
 bool page_hinting_arm(struct page_hinting_device *dev);
 bool page_hinting_host_is_gone(void);
+bool page_hinting_sleeps(void);
 bool page_hinting_enabled(void);
 void page_hinting_enable(bool enable);
 void page_hinting_begin_anew(void);
@@ -378,12 +400,8 @@ int page_hinting_sysfs_init(void);
 int page_hinting_sysfs_add(struct page_hinting_zone *pz);
 void page_hinting_sysfs_remove(struct page_hinting_zone *pz);
 
-/*
- * page_private() of a block in flight: its order, what block.c adds, and above
- * that the microseconds, as far as there is room, when it was submitted.
- */
+/* page_private() of a block in flight: its order, and what block.c adds. */
 #define PAGE_HINTING_BLOCK_ORDER	0xffUL
-#define PAGE_HINTING_BLOCK_TIME_SHIFT	10
 
 static inline unsigned int page_hinting_block_order(const struct page *page)
 {
@@ -441,7 +459,6 @@ static inline void page_hinting_skipped(struct page_hinting_zone *pz,
 /* For how many jiffies more, if it is not long over, as jiffies wrap. */
 static inline unsigned long page_hinting_quiet_left(struct page_hinting_zone *pz)
 {
-	/* Pairs with page_hinting_be_quiet(). */
 	unsigned long left = READ_ONCE(pz->quiet_until) - jiffies;
 
 	return left <= msecs_to_jiffies(PAGE_HINTING_BACK_OFF_MS) ? left : 0;
@@ -450,7 +467,8 @@ static inline unsigned long page_hinting_quiet_left(struct page_hinting_zone *pz
 static inline bool page_hinting_may_pull(struct page_hinting_zone *pz)
 {
 	return page_hinting_get_state() == PAGE_HINTING_RUNNING &&
-	       !page_hinting_host_is_gone() && !page_hinting_quiet_left(pz);
+	       !page_hinting_sleeps() && !page_hinting_host_is_gone() &&
+	       !page_hinting_quiet_left(pz);
 }
 
 /* Leave a zone alone for some time, or for as long as it is already. */
@@ -459,9 +477,18 @@ static inline void page_hinting_be_quiet(struct page_hinting_zone *pz,
 {
 	unsigned long left = msecs_to_jiffies(ms);
 
-	/* Pairs with page_hinting_quiet_left(). */
 	if (left > page_hinting_quiet_left(pz))
 		WRITE_ONCE(pz->quiet_until, jiffies + left);
+}
+
+/*
+ * The same, for callers that may come again and again. They must not stop a
+ * zone, or a flush, for good: it has a turn in between.
+ */
+static inline void page_hinting_back_off_zone(struct page_hinting_zone *pz)
+{
+	if (!READ_ONCE(pz->turn_owed))
+		page_hinting_be_quiet(pz, PAGE_HINTING_BACK_OFF_MS);
 }
 
 #endif /* _MM_PAGE_HINTING_INTERNAL_H */

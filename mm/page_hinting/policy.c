@@ -307,10 +307,7 @@ struct changes {
 	unsigned long came_pages;
 };
 
-/*
- * A dip in between counts only if it cannot be that of a block which merges or
- * is split.
- */
+/* A dip in between counts if it is of some size. */
 static struct changes see_changes(struct page_hinting_policy *policy,
 				  const struct page_hinting_sample *sample)
 {
@@ -318,7 +315,7 @@ static struct changes see_changes(struct page_hinting_policy *policy,
 	unsigned long low_pages = min(ladder->level_pages, sample->free_pages);
 	struct changes changes;
 
-	if (low_pages >= sample->free_low_pages + PAGE_HINTING_DIP_PAGES)
+	if (low_pages >= sample->free_low_pages + PAGE_HINTING_SIGNIFICANT_PAGES)
 		low_pages = sample->free_low_pages;
 	changes.went_pages = ladder->level_pages - low_pages;
 	changes.came_pages = sample->free_pages - low_pages;

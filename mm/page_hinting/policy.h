@@ -26,9 +26,6 @@
 #define PAGE_HINTING_REST_PAGES		(SZ_1M >> PAGE_SHIFT)
 /* In pages: so much of a sweep is hinted between two looks. */
 #define PAGE_HINTING_SLICE_PAGES	((unsigned long)SZ_16M >> PAGE_SHIFT)
-/* In pages: a dip that is more than that of a block that is split or merges. */
-#define PAGE_HINTING_DIP_PAGES		\
-	max_t(unsigned long, SZ_8M >> PAGE_SHIFT, 2UL * MAX_ORDER_NR_PAGES)
 
 /**
  * struct page_hinting_entry - memory that was hinted at one time

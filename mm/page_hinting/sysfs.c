@@ -7,6 +7,7 @@
 #include <linux/array_size.h>
 #include <linux/kstrtox.h>
 #include <linux/mm.h>
+#include <linux/percpu.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -76,11 +77,10 @@ static ssize_t min_order_store(struct kobject *kobj,
 	unsigned long value;
 	int err;
 
-	err = parse(buf, 0, MAX_PAGE_ORDER, &value);
+	guard(mutex)(&page_hinting_mutex);
+	err = parse(buf, page_hinting_safe_order, MAX_PAGE_ORDER, &value);
 	if (err)
 		return err;
-
-	guard(mutex)(&page_hinting_mutex);
 	/* At least one block has to fit into the window. */
 	if (PAGE_SIZE << value > page_hinting_window_bytes())
 		return -ERANGE;
@@ -103,11 +103,10 @@ static ssize_t idle_min_order_store(struct kobject *kobj,
 	unsigned long value;
 	int err;
 
-	err = parse(buf, 0, MAX_PAGE_ORDER, &value);
+	guard(mutex)(&page_hinting_mutex);
+	err = parse(buf, page_hinting_safe_order, MAX_PAGE_ORDER, &value);
 	if (err)
 		return err;
-
-	guard(mutex)(&page_hinting_mutex);
 	page_hinting_set_idle_order(value);
 	return count;
 }
@@ -261,7 +260,7 @@ static ssize_t emit_pages(struct page_hinting_zone *pz, char *buf,
 			  const unsigned long *pages)
 {
 	unsigned long flags = page_hinting_lock(pz->zone);
-	u64 bytes = (u64)*pages << PAGE_SHIFT;
+	u64 bytes = (u64)READ_ONCE(*pages) << PAGE_SHIFT;
 
 	page_hinting_unlock(pz->zone, flags);
 	return sysfs_emit(buf, "%llu\n", bytes);
@@ -441,7 +440,8 @@ static const struct attribute_group *zone_groups[] = {
 
 static void release_zone(struct kobject *kobj)
 {
-	kfree(container_of(kobj, struct page_hinting_zone, kobj));
+	free_percpu(to_zone(kobj)->listed);
+	kfree(to_zone(kobj));
 }
 
 static const struct kobj_type zone_ktype = {

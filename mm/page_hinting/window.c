@@ -18,7 +18,7 @@
  * @lock: protects the rest, and each zone's part; a leaf
  * @limit_pages: not more than this in flight; read without the lock, too
  * @used_pages: in flight or reserved for it
- * @used_blocks: in the provider's hands or reserved for them
+ * @used_blocks: in flight, waiting for a reference, or reserved
  * @nr_competing: zones that have a part of it or want one
  * @waited_for: a zone found no room since the last wake-up
  */
@@ -126,6 +126,7 @@ unsigned long page_hinting_window_reserve(struct page_hinting_zone *pz,
 	unsigned long limit, pages, blocks;
 	enum page_hinting_reason reason;
 
+	capacity = min(capacity, PAGE_HINTING_RING_MAX);
 	spin_lock(&window->lock);
 	/* One block has to fit, however large it is. */
 	limit = max(window->limit_pages, block_pages);
@@ -175,7 +176,7 @@ static void wake_waiters(void)
  * page_hinting_window_release - give back a part of the window
  * @pz: the zone that had reserved it
  * @pages: how much is home again, or was not taken
- * @nr_blocks: how many blocks are no longer in the provider's hands
+ * @nr_blocks: how many blocks these are, or would have been
  */
 void page_hinting_window_release(struct page_hinting_zone *pz,
 				 unsigned long pages, unsigned int nr_blocks)
@@ -200,18 +201,6 @@ void page_hinting_window_release(struct page_hinting_zone *pz,
 
 	if (wake)
 		wake_waiters();
-}
-
-/**
- * page_hinting_window_new_ring - the provider's ring is empty again
- *
- * After a reset, and only while nothing is submitted.
- */
-void page_hinting_window_new_ring(void)
-{
-	spin_lock(&page_hinting_window.lock);
-	page_hinting_window.used_blocks = 0;
-	spin_unlock(&page_hinting_window.lock);
 }
 
 /**

@@ -8,20 +8,24 @@
  * what the host is done with, in any order, and again. With nothing unhinted
  * it sleeps until a free wakes it, or an allocation does that takes what was
  * hinted a moment ago; without a timer, once the per-CPU lists are emptied and
- * the ladder is at its end.
+ * the ladder is at its end. Those lists are looked at for another minute, and
+ * then by a timer that does not wake an idle CPU.
  *
  * A wake-up sets a bit and then wakes; the thread takes all bits before it
  * begins to work, so that one that comes meanwhile makes it work again.
  */
 #define pr_fmt(fmt) "page_hinting: " fmt
 
-#include <linux/freezer.h>
+#include <linux/cpumask.h>
 #include <linux/gfp.h>
 #include <linux/kthread.h>
 #include <linux/memory.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
+#include <linux/percpu.h>
 #include <linux/printk.h>
+#include <linux/sched/isolation.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/vmstat.h>
@@ -97,9 +101,9 @@ static void wake_from_irq_work(struct irq_work *work)
 }
 
 /* Pull and submit one batch. Returns how much was submitted. */
-static unsigned long hint_batch(struct page_hinting_device *dev,
-				struct page_hinting_zone *pz,
-				unsigned int order, unsigned long want_pages)
+static unsigned long fill(struct page_hinting_device *dev,
+			  struct page_hinting_zone *pz, unsigned int order,
+			  unsigned long want_pages)
 {
 	unsigned int nr_blocks = PAGE_HINTING_BATCH_BLOCKS;
 	struct page_hinting_batch batch;
@@ -126,33 +130,66 @@ static unsigned long hint_batch(struct page_hinting_device *dev,
 }
 
 /*
+ * One batch, and bring home what the host is done with; @nr_home is set to how
+ * many blocks that are. The device is only held for so long: a fast host must
+ * not keep those waiting who want to stop it or to remove a zone.
+ */
+static unsigned long hint_batch(struct page_hinting_zone *pz,
+				unsigned int order, unsigned long want_pages,
+				unsigned int *nr_home)
+{
+	int idx = srcu_read_lock(&page_hinting_srcu);
+	struct page_hinting_device *dev;
+	unsigned long submitted = 0;
+
+	*nr_home = 0;
+	dev = srcu_dereference(page_hinting_dev, &page_hinting_srcu);
+	if (dev && page_hinting_may_pull(pz)) {
+		submitted = fill(dev, pz, order, want_pages);
+		*nr_home = page_hinting_harvest(dev);
+	} else {
+		pz->cut_short = true;
+	}
+	srcu_read_unlock(&page_hinting_srcu, idx);
+	return submitted;
+}
+
+/*
  * Hint up to @pages of @order and above, or, below the zone's minimum order,
  * up to that; less if the window or the zone does not allow more, or when
  * another flush than @flush_nr goes on. Returns how much that was.
  */
-static unsigned long hint(struct page_hinting_device *dev,
-			  struct page_hinting_zone *pz, unsigned int flush_nr,
+static unsigned long hint(struct page_hinting_zone *pz, unsigned int flush_nr,
 			  unsigned int order, unsigned long pages)
 {
+	unsigned long turn_ends = jiffies +
+				  msecs_to_jiffies(PAGE_HINTING_TURN_MS);
 	unsigned long left_pages = pages;
+	unsigned int nr_home;
 
 	pz->no_room = false;
 	while (left_pages >> order) {
 		unsigned long submitted;
 
-		if (!page_hinting_may_pull(pz) ||
+		if (kthread_should_stop() ||
 		    page_hinting_flush_nr() != flush_nr) {
 			pz->cut_short = true;
 			break;
 		}
-		submitted = hint_batch(dev, pz, order, left_pages);
-		if (!page_hinting_harvest(dev) && !submitted)
+		submitted = hint_batch(pz, order, left_pages, &nr_home);
+		if (!nr_home && !submitted)
 			break;
 		left_pages -= min(left_pages, submitted);
+		if (time_after(jiffies, turn_ends))
+			WRITE_ONCE(pz->turn_owed, false);
 		cond_resched();
 	}
-	if (left_pages >> order && page_hinting_quiet_left(pz))
+	if (left_pages >> order && page_hinting_quiet_left(pz)) {
 		page_hinting_skipped(pz, PAGE_HINTING_SKIP_BACK_OFF);
+		WRITE_ONCE(pz->turn_owed, true);
+	} else {
+		WRITE_ONCE(pz->turn_owed, false);
+	}
 	return pages - left_pages;
 }
 
@@ -160,21 +197,23 @@ static unsigned long hint(struct page_hinting_device *dev,
  * Hint what the policy says is idle. Returns false if there was such memory
  * and none of it could be hinted.
  */
-static bool hint_idle(struct page_hinting_device *dev,
-		      struct page_hinting_zone *pz,
+static bool hint_idle(struct page_hinting_zone *pz,
 		      struct page_hinting_advice *advice)
 {
 	/* Pairs with page_hinting_set_orders(). */
 	unsigned int min_order = READ_ONCE(pz->min_order);
-	unsigned long pages;
+	unsigned long pages, swept_pages = 0;
 
-	pages = hint(dev, pz, 0, min_order, advice->hint_pages);
+	pages = hint(pz, 0, min_order, advice->hint_pages);
 	page_hinting_policy_pulled(&pz->policy, pages);
 	/* The orders may have changed meanwhile: the thread is told. */
-	if (advice->sweep_order < min_order &&
-	    hint(dev, pz, 0, advice->sweep_order, advice->sweep_pages))
+	if (advice->sweep_order < min_order)
+		swept_pages = hint(pz, 0, advice->sweep_order,
+				   advice->sweep_pages);
+	if (swept_pages)
 		advice->idle_look_in_ms = 1;
-	return pages || !advice->hint_pages;
+	return pages || swept_pages ||
+	       (!advice->hint_pages && !advice->sweep_pages);
 }
 
 static void forget_samples(struct page_hinting_zone *pz)
@@ -203,30 +242,64 @@ static unsigned long go_idle(struct page_hinting_zone *pz,
 	unsigned int look_in_ms = max(advice->look_in_ms, pz->look_in_ms);
 	unsigned long timeout = MAX_SCHEDULE_TIMEOUT;
 	unsigned long stay_pages = 0;
+	bool armed;
 
 	if (advice->idle_look_in_ms)
-		timeout = msecs_to_jiffies(advice->idle_look_in_ms) + 1;
+		timeout = msecs_to_jiffies(max(advice->idle_look_in_ms,
+					       pz->look_in_ms)) + 1;
 	if (pz->look_in_ms > advice->look_in_ms)
 		stay_pages = sample->unhinted_pages +
 			     PAGE_HINTING_SIGNIFICANT_PAGES;
-	if (page_hinting_try_arm(pz, stay_pages, advice->wake_pages) &&
-	    !stay_pages)
+	armed = page_hinting_try_arm(pz, stay_pages, advice->wake_pages);
+	if (armed && !stay_pages)
 		return timeout;
+	/* What came since the sample would have woken it a moment later. */
+	if (!armed && stay_pages)
+		look_in_ms = advice->look_in_ms;
 	return min(timeout, msecs_to_jiffies(look_in_ms) + 1);
+}
+
+/*
+ * Count the next blocks. Returns false if there are no more, or if hinting has
+ * stopped meanwhile: whoever stopped it waits for this before it voids marks.
+ */
+static bool count_some(struct page_hinting_zone *pz)
+{
+	int idx = srcu_read_lock(&page_hinting_srcu);
+	bool more = false;
+
+	if (page_hinting_get_state() == PAGE_HINTING_RUNNING) {
+		more = page_hinting_count_chunk(pz);
+		if (!more)
+			forget_samples(pz);
+	}
+	srcu_read_unlock(&page_hinting_srcu, idx);
+	return more;
 }
 
 /* Count all blocks, if they are not. Returns false if that was broken off. */
 static bool count_blocks(struct page_hinting_zone *pz)
 {
-	/* Pairs with page_hinting_count_start(), which may come any time. */
 	while (READ_ONCE(pz->counted_pfn) != ULONG_MAX) {
-		if (page_hinting_get_state() != PAGE_HINTING_RUNNING)
+		if (page_hinting_get_state() != PAGE_HINTING_RUNNING ||
+		    kthread_should_stop())
 			return false;
-		if (!page_hinting_count_chunk(pz))
-			forget_samples(pz);
+		count_some(pz);
 		cond_resched();
 	}
 	return true;
+}
+
+/*
+ * Free what is in the per-CPU lists. Each list is emptied under its lock, and
+ * no CPU is interrupted. The lists of a zone of which the last block goes
+ * offline are freed, hence the lock.
+ */
+static void empty_lists(struct page_hinting_zone *pz)
+{
+	get_online_mems();
+	drain_all_pages(pz->zone);
+	put_online_mems();
 }
 
 /*
@@ -235,25 +308,24 @@ static bool count_blocks(struct page_hinting_zone *pz)
  */
 static void begin_flush(struct page_hinting_zone *pz, unsigned int nr)
 {
-	drain_all_pages(pz->zone);
+	empty_lists(pz);
 	WRITE_ONCE(pz->flush_pages, page_hinting_in_reach(pz));
 	/* Pairs with page_hinting_flush_left(), for which the order is no matter. */
 	WRITE_ONCE(pz->flush_nr, nr);
 }
 
 /* Hint what a flush has left to do, as far as possible. Returns how much. */
-static unsigned long hint_some(struct page_hinting_device *dev,
-			       struct page_hinting_zone *pz, unsigned int nr)
+static unsigned long hint_some(struct page_hinting_zone *pz, unsigned int nr)
 {
 	/* Pairs with page_hinting_set_orders(), which may come any time. */
 	unsigned int min_order = READ_ONCE(pz->min_order);
 	unsigned int reach_order = READ_ONCE(pz->reach_order);
 	unsigned long pages;
 
-	pages = hint(dev, pz, nr, min_order, pz->flush_pages);
+	pages = hint(pz, nr, min_order, pz->flush_pages);
 	page_hinting_policy_flushed(&pz->policy, pages);
 	if (reach_order < min_order && !pz->no_room)
-		pages += hint(dev, pz, nr, reach_order,
+		pages += hint(pz, nr, reach_order,
 			      pz->flush_pages - min(pages, pz->flush_pages));
 	/* Pairs with page_hinting_flush_left(). */
 	WRITE_ONCE(pz->flush_pages,
@@ -266,8 +338,7 @@ static unsigned long hint_some(struct page_hinting_device *dev,
  * nothing in flight that could be why, that is done. Until the flush is over,
  * nothing else is hinted. Returns the time to sleep.
  */
-static unsigned long hint_all(struct page_hinting_device *dev,
-			      struct page_hinting_zone *pz, unsigned int nr)
+static unsigned long hint_all(struct page_hinting_zone *pz, unsigned int nr)
 {
 	unsigned long pages;
 	bool was_out;
@@ -280,7 +351,7 @@ static unsigned long hint_all(struct page_hinting_device *dev,
 	do {
 		pz->cut_short = false;
 		was_out = READ_ONCE(pz->in_flight_pages);
-		pages = hint_some(dev, pz, nr);
+		pages = hint_some(pz, nr);
 		/* Somebody else may have brought it home meanwhile. */
 		was_out = was_out && !READ_ONCE(pz->in_flight_pages);
 	} while (!pz->cut_short && pz->flush_pages && (pages || was_out));
@@ -299,8 +370,7 @@ static unsigned long hint_all(struct page_hinting_device *dev,
 }
 
 /* Look at the zone, and hint what is idle. Returns the time to sleep. */
-static unsigned long look_and_hint(struct page_hinting_device *dev,
-				   struct page_hinting_zone *pz)
+static unsigned long look_and_hint(struct page_hinting_zone *pz)
 {
 	struct page_hinting_advice advice;
 	struct page_hinting_sample sample;
@@ -327,7 +397,7 @@ static unsigned long look_and_hint(struct page_hinting_device *dev,
 	/* Idle memory that must stay, for pressure: look ever less often. */
 	if (sample.freed)
 		pz->look_in_ms = 0;
-	if (!hint_idle(dev, pz, &advice))
+	if (!hint_idle(pz, &advice))
 		pz->look_in_ms = clamp(2 * pz->look_in_ms, advice.look_in_ms,
 				       PAGE_HINTING_LOOK_MAX_MS);
 	else
@@ -346,12 +416,11 @@ static void retry_references(struct page_hinting_zone *pz)
 	unsigned long pages;
 
 	while ((pages = page_hinting_retry(pz)))
-		page_hinting_brought_home(pz, pages, 0);
+		page_hinting_brought_home(pz, pages, 1);
 }
 
 /* Returns for how long to sleep. */
-static unsigned long work_with(struct page_hinting_device *dev,
-			       struct page_hinting_zone *pz)
+static unsigned long hint_or_flush(struct page_hinting_zone *pz)
 {
 	unsigned int nr = page_hinting_flush_nr();
 
@@ -359,39 +428,60 @@ static unsigned long work_with(struct page_hinting_device *dev,
 		page_hinting_skipped(pz, PAGE_HINTING_SKIP_DISABLED);
 		return MAX_SCHEDULE_TIMEOUT;
 	}
-	return nr ? hint_all(dev, pz, nr) : look_and_hint(dev, pz);
+	return nr ? hint_all(pz, nr) : look_and_hint(pz);
+}
+
+static void bring_home(void)
+{
+	int idx = srcu_read_lock(&page_hinting_srcu);
+	struct page_hinting_device *dev;
+
+	dev = srcu_dereference(page_hinting_dev, &page_hinting_srcu);
+	if (dev)
+		page_hinting_harvest(dev);
+	srcu_read_unlock(&page_hinting_srcu, idx);
+}
+
+/*
+ * Is there something to bring home already? If not, the provider tells when
+ * there is. For all zones: each harvest stops that for all, too.
+ */
+static bool host_was_faster(void)
+{
+	int idx = srcu_read_lock(&page_hinting_srcu);
+	struct page_hinting_device *dev;
+	bool faster;
+
+	dev = srcu_dereference(page_hinting_dev, &page_hinting_srcu);
+	faster = dev && page_hinting_window_in_use() && !page_hinting_arm(dev);
+	srcu_read_unlock(&page_hinting_srcu, idx);
+	return faster;
 }
 
 /* Work until there is reason to sleep. Returns for how long. */
 static unsigned long work(struct page_hinting_zone *pz)
 {
 	unsigned long events = xchg(&pz->events, 0);
-	unsigned long timeout = MAX_SCHEDULE_TIMEOUT;
-	struct page_hinting_device *dev;
-	int idx;
+	unsigned long timeout;
 
 	trace_page_hinting_wake(pz->zone, events);
 	/* Who takes memory frees none into the per-CPU lists yet. */
 	pz->freed |= test_bit(PAGE_HINTING_EV_FREED, &events);
+	pz->drain_lists |= test_bit(PAGE_HINTING_EV_LISTS, &events);
 	if (test_bit(PAGE_HINTING_EV_CHANGED, &events))
 		forget_samples(pz);
+	if (events & (BIT(PAGE_HINTING_EV_FREED) | BIT(PAGE_HINTING_EV_TAKEN)))
+		page_hinting_zones_watch_lists();
 
-	idx = srcu_read_lock(&page_hinting_srcu);
-	dev = srcu_dereference(page_hinting_dev, &page_hinting_srcu);
-	if (dev) {
-		do {
-			page_hinting_harvest(dev);
-			timeout = work_with(dev, pz);
-			/* For all zones: each harvest disarms for all, too. */
-		} while (page_hinting_window_in_use() &&
-			 !page_hinting_arm(dev) && !kthread_should_stop());
-	}
-	srcu_read_unlock(&page_hinting_srcu, idx);
+	do {
+		bring_home();
+		timeout = hint_or_flush(pz);
+	} while (host_was_faster() && !kthread_should_stop());
 	page_hinting_window_looked(pz);
 	retry_references(pz);
 
 	/* A lost interrupt must not mean lost memory. */
-	if (READ_ONCE(pz->in_flight_pages))
+	if (READ_ONCE(pz->in_flight_pages) && !page_hinting_host_is_gone())
 		timeout = min(timeout,
 			      msecs_to_jiffies(PAGE_HINTING_SILENCE_MS));
 	if (!list_empty(&pz->retry))
@@ -400,11 +490,14 @@ static unsigned long work(struct page_hinting_zone *pz)
 	return timeout;
 }
 
+/*
+ * Not freezable: nothing is pulled while the system sleeps, and a frozen thread
+ * could not be ended when a device or a zone goes meanwhile.
+ */
 static int page_hinting_thread(void *data)
 {
 	struct page_hinting_zone *pz = data;
 
-	set_freezable();
 	while (!kthread_should_stop()) {
 		unsigned long timeout;
 		cycles_t start;
@@ -412,16 +505,33 @@ static int page_hinting_thread(void *data)
 		/* Not in work_cycles: what is in the lists depends on others. */
 		if (pz->drain_lists) {
 			pz->drain_lists = false;
-			drain_all_pages(pz->zone);
+			empty_lists(pz);
 		}
 		page_hinting_work_start(&start);
 		timeout = work(pz);
 		page_hinting_work_end(start);
-		wait_event_freezable_timeout(pz->wait,
-					     READ_ONCE(pz->events) ||
-					     kthread_should_stop(), timeout);
+		wait_event_interruptible_timeout(pz->wait,
+						 READ_ONCE(pz->events) ||
+						 kthread_should_stop(),
+						 timeout);
 	}
 	return 0;
+}
+
+/*
+ * As kswapd near the memory, but not on isolated CPUs. If all of the node's CPUs
+ * are isolated it may run on any that is not, as a new thread may.
+ */
+static void set_affinity(struct task_struct *task, int nid)
+{
+	cpumask_var_t mask;
+
+	if (!alloc_cpumask_var(&mask, GFP_KERNEL))
+		return;
+	if (cpumask_and(mask, cpumask_of_node(nid),
+			housekeeping_cpumask(HK_TYPE_KTHREAD)))
+		set_cpus_allowed_ptr(task, mask);
+	free_cpumask_var(mask);
 }
 
 static int create_thread(struct page_hinting_zone *pz)
@@ -433,11 +543,108 @@ static int create_thread(struct page_hinting_zone *pz)
 				      "khintd/%d:%s", nid, pz->zone->name);
 	if (IS_ERR(task))
 		return PTR_ERR(task);
-	/* As kswapd: near the memory, but any CPU if the node has none. */
-	if (!cpumask_empty(cpumask_of_node(nid)))
-		set_cpus_allowed_ptr(task, cpumask_of_node(nid));
+	set_affinity(task, nid);
 	pz->task = task;
 	return 0;
+}
+
+/* Is this so much that it is no accident? */
+#define LISTS_CHANGE_PAGES	((int)(SZ_1M >> PAGE_SHIFT))
+
+/* Protects what was seen of the per-CPU lists; see look_at_lists(). */
+static DEFINE_MUTEX(lists_mutex);
+static unsigned int lists_wait_ms;
+
+/*
+ * How much is in a CPU's list and has not been used since the last look; sets
+ * @changed if that was used.
+ */
+static unsigned int pages_unused(struct page_hinting_zone *pz, int cpu,
+				 bool *changed)
+{
+	struct per_cpu_pages *pcp = per_cpu_ptr(pz->zone->per_cpu_pageset, cpu);
+	unsigned int *last = per_cpu_ptr(pz->listed, cpu);
+	int count = data_race(pcp->count);
+	int change = count - (int)*last;
+
+	lockdep_assert_held(&lists_mutex);
+	*last = count;
+	if (abs(change) < LISTS_CHANGE_PAGES)
+		return count;
+	*changed = true;
+	return 0;
+}
+
+/* Returns whether a list has changed much since the last look. */
+static bool look_at_all_lists(void)
+{
+	struct page_hinting_zone *pz;
+	bool changed = false;
+	int cpu, idx;
+
+	get_online_mems();
+	idx = srcu_read_lock(&page_hinting_srcu);
+	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
+				 srcu_read_lock_held(&page_hinting_srcu)) {
+		unsigned long pages = 0;
+
+		for_each_online_cpu(cpu)
+			pages += pages_unused(pz, cpu, &changed);
+		if (pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
+			page_hinting_wake(pz, PAGE_HINTING_EV_LISTS);
+	}
+	srcu_read_unlock(&page_hinting_srcu, idx);
+	put_online_mems();
+	return changed;
+}
+
+static void look_at_lists(struct work_struct *work);
+static DECLARE_DEFERRABLE_WORK(lists_idle_work, look_at_lists);
+static DECLARE_DELAYED_WORK(lists_work, look_at_lists);
+
+/*
+ * Memory that is freed into the per-CPU lists alone wakes nobody, and would stay
+ * there. So they are looked at from time to time, and emptied if much in them
+ * has not been used since the last time. This is done less and less often while
+ * nothing changes, and then by a timer that does not wake an idle CPU.
+ */
+static void look_at_lists(struct work_struct *work)
+{
+	guard(mutex)(&lists_mutex);
+	cancel_delayed_work(&lists_work);
+	cancel_delayed_work(&lists_idle_work);
+	if (look_at_all_lists())
+		lists_wait_ms = PAGE_HINTING_LISTS_MS;
+	else
+		lists_wait_ms *= 2;
+	if (page_hinting_get_state() != PAGE_HINTING_RUNNING)
+		return;
+	if (lists_wait_ms <= PAGE_HINTING_LISTS_MAX_MS)
+		schedule_delayed_work(&lists_work,
+				      msecs_to_jiffies(lists_wait_ms));
+	else
+		schedule_delayed_work(&lists_idle_work,
+				      msecs_to_jiffies(PAGE_HINTING_LISTS_MS));
+}
+
+/**
+ * page_hinting_zones_watch_lists - memory is used: look at the per-CPU lists
+ *
+ * This ends by itself when hinting stops.
+ *
+ * Context: Process context.
+ */
+void page_hinting_zones_watch_lists(void)
+{
+	guard(mutex)(&lists_mutex);
+	/* A look that is due soon is not put off. */
+	if (lists_wait_ms == PAGE_HINTING_LISTS_MS &&
+	    delayed_work_pending(&lists_work))
+		return;
+	lists_wait_ms = PAGE_HINTING_LISTS_MS;
+	cancel_delayed_work(&lists_work);
+	schedule_delayed_work(&lists_work,
+			      msecs_to_jiffies(PAGE_HINTING_LISTS_MS));
 }
 
 static void publish_zone(struct page_hinting_zone *pz)
@@ -471,6 +678,12 @@ static int add_zone(struct zone *zone)
 	init_waitqueue_head(&pz->wait);
 	init_irq_work(&pz->wake_work, wake_from_irq_work);
 
+	pz->listed = alloc_percpu(unsigned int);
+	if (!pz->listed) {
+		kfree(pz);
+		return -ENOMEM;
+	}
+	/* From here on the directory's end is the zone's. */
 	err = page_hinting_sysfs_add(pz);
 	if (err)
 		return err;
@@ -494,14 +707,14 @@ static int add_zone(struct zone *zone)
  */
 void page_hinting_give_up(struct page_hinting_zone *pz, bool all)
 {
-	unsigned long lost_pages = page_hinting_lose(pz, all);
+	struct page_hinting_total lost = page_hinting_lose(pz, all);
 
-	if (!lost_pages)
+	if (!lost.blocks)
 		return;
 	pr_err("node %d, zone %s: %lu KiB lost, which the host had and never gave back\n",
 	       zone_to_nid(pz->zone), pz->zone->name,
-	       lost_pages << (PAGE_SHIFT - 10));
-	page_hinting_window_release(pz, lost_pages, 0);
+	       lost.pages << (PAGE_SHIFT - 10));
+	page_hinting_window_release(pz, lost.pages, lost.blocks);
 }
 
 static void remove_zone(struct page_hinting_zone *pz)
@@ -593,18 +806,6 @@ static void update_zones_work(struct work_struct *work)
 
 static DECLARE_WORK(page_hinting_update, update_zones_work);
 
-/**
- * page_hinting_zones_update_later - as page_hinting_zones_update(), later
- *
- * Not while threads are frozen, for ending one would wait until they are not.
- *
- * Context: Any.
- */
-void page_hinting_zones_update_later(void)
-{
-	queue_work(system_freezable_wq, &page_hinting_update);
-}
-
 /*
  * Blocks in flight would make offlining fail. And as the caller holds the
  * memory hotplug lock, others have to look after threads later.
@@ -621,7 +822,7 @@ static int memory_callback(struct notifier_block *nb, unsigned long action,
 		break;
 	case MEM_ONLINE:
 	case MEM_OFFLINE:
-		page_hinting_zones_update_later();
+		schedule_work(&page_hinting_update);
 		break;
 	}
 	return NOTIFY_OK;
@@ -641,10 +842,6 @@ int __init page_hinting_zones_init(void)
 	return register_memory_notifier(&memory_nb);
 }
 #else
-void page_hinting_zones_update_later(void)
-{
-}
-
 int __init page_hinting_zones_init(void)
 {
 	return 0;

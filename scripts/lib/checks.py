@@ -285,6 +285,44 @@ def cost(report, kernels):
 
 
 @test
+def wakeups(report, kernels):
+    """Memory that has to stay for the watermark wakes the threads ever less often"""
+    vmguest = guest(kernels, 'hinting', 'wakeups', """
+        woken() {
+            for task in $(ps | awk '/[k]hintd/ { print $1 }'); do
+                cat /proc/$task/status
+            done | awk '/^voluntary/ { n += $2 } END { print n }'
+        }
+        hintload settle 20
+        echo $((300 * 1024)) >/proc/sys/vm/min_free_kbytes
+        echo 1000 >/proc/sys/vm/watermark_scale_factor
+        hintload touch 48; sleep 1; hintload sum
+        before=$(woken); sleep 60; echo "### woken $(($(woken) - before))"
+        """, memory=512, icount=0)
+    vmguest.run()
+    woken = re.search(r'### woken (\d+)', vmguest.text())
+    if not woken:
+        raise vm.Failure('the guest', vmguest.tail(), f'less {vmguest.log}')
+    report.result(number(vmguest.text(), 'unhinted') >= 32 * MIB, 'memory has to stay')
+    report.result(int(woken.group(1)) <= 15, 'the threads wake at most 15 times in 60 s',
+                  f'{woken.group(1)} times')
+
+
+@test
+def lists(report, kernels):
+    """What was freed into the per-CPU lists alone is back within seconds"""
+    vmguest = guest(kernels, 'hinting', 'lists', """
+        hintload settle 20; sleep 5
+        echo 200 >/proc/sys/vm/watermark_scale_factor
+        hintload touch 30 small; sleep 5; hintload sum
+        hintload touch 30 small; sleep 10; hintload sum""", memory=1024, icount=0)
+    vmguest.run()
+    hinted = [int(n) for n in re.findall(r'### sum .*\bhinted (\d+)', vmguest.text())]
+    report.result(len(hinted) == 2 and hinted[1] >= hinted[0] - 8 * MIB,
+                  'all but 8 MiB of 30 are hinted after 10 s', f'hinted {hinted}')
+
+
+@test
 def mainline(report, kernels):
     """page_hinting=off: mainline's free page reporting, and no trace of hinting"""
     trace = trace_of('mainline')

@@ -128,7 +128,7 @@ class Guest:
                 '-kernel', self.kernel, '-initrd', self.initrd, '-serial', 'stdio',
                 '-append', f'console=ttyS0 panic=-1 reboot=t loglevel=5 {self.append}'.strip()]
         if self.icount is not None:
-            line += ['-icount', f'shift={self.icount}']
+            line += ['-icount', f'shift={self.icount},sleep=off']
         if self.balloon != 'none':
             onoff = 'on' if self.balloon == 'reporting' else 'off'
             line += ['-device', f'virtio-balloon-pci,free-page-reporting={onoff}']

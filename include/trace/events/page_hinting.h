@@ -21,7 +21,8 @@ struct zone;
 		{ 1UL << 2, "harvest" },	\
 		{ 1UL << 3, "window" },		\
 		{ 1UL << 4, "changed" },	\
-		{ 1UL << 5, "flush" })
+		{ 1UL << 5, "flush" },		\
+		{ 1UL << 6, "lists" })
 
 /* A zone's thread begins to work; without an event, its time was over. */
 TRACE_EVENT(page_hinting_wake,

@@ -41,6 +41,7 @@
  * @arms_late: once, when the per-CPU lists are to be emptied, it makes the
  *	thread look again first
  * @delay_us: of slow_host() for each block, and for each kick
+ * @least_order: of the smallest block that it ever got
  * @most_pages: the most it had at a time
  * @seen_pages: all that it ever got
  */
@@ -56,6 +57,7 @@ struct host {
 	bool broken;
 	bool arms_late;
 	unsigned int delay_us;
+	unsigned int least_order;
 	unsigned long most_pages;
 	unsigned long seen_pages;
 };
@@ -77,6 +79,7 @@ static int host_submit(struct page_hinting_device *dev, struct page *page,
 		host->ring[host->nr_ring++] = page;
 		host->most_pages = max(host->most_pages, in_use);
 		host->seen_pages += 1UL << order;
+		host->least_order = min(host->least_order, order);
 		err = 0;
 	}
 	spin_unlock(&host->lock);
@@ -213,6 +216,7 @@ static int host_init(struct kunit *test)
 	spin_lock_init(&host->lock);
 	host->dev.ops = &host_ops;
 	host->dev.capacity = RING;
+	host->least_order = MAX_PAGE_ORDER;
 	test->priv = host;
 
 	set_knobs(TEST_SETTLE_MS, SZ_64M, pageblock_order);
@@ -668,21 +672,14 @@ static void lists_are_emptied(struct kunit *test)
 					 (int)ARRAY_SIZE(pages) / 2));
 }
 
-/* Under pressure a zone is left alone. Is it looked at that rarely yet? */
-static bool is_looked_at_rarely(struct page_hinting_zone *pz, unsigned int ms)
-{
-	page_hinting_be_quiet(pz, PAGE_HINTING_BACK_OFF_MS);
-	return READ_ONCE(pz->look_in_ms) >= ms;
-}
-
 /* Memory that has to stay, and is looked at rarely, does not hide a free. */
 static void free_ends_what_stays(struct kunit *test)
 {
 	const unsigned long pages = 3 * PAGE_HINTING_SIGNIFICANT_PAGES / 2;
 	const unsigned int rarely_ms = 2000;
 	struct page_hinting_zone *pz = first_zone();
+	unsigned long start, high_pages;
 	unsigned int idle_min_order;
-	unsigned long start;
 	LIST_HEAD(blocks);
 	struct page *page;
 
@@ -693,12 +690,14 @@ static void free_ends_what_stays(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	KUNIT_EXPECT_GE(test, take_blocks(&blocks, pages), pages);
 	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
-	page_hinting_be_quiet(pz, PAGE_HINTING_BACK_OFF_MS);
+	/* More has to stay than there is. */
+	high_pages = pz->zone->_watermark[WMARK_HIGH];
+	WRITE_ONCE(pz->zone->_watermark[WMARK_HIGH],
+		   zone_managed_pages(pz->zone));
 	__free_pages(page, pageblock_order);
-	KUNIT_EXPECT_TRUE(test, wait_for(is_looked_at_rarely(pz, rarely_ms)));
+	KUNIT_EXPECT_TRUE(test, wait_for(READ_ONCE(pz->look_in_ms) >= rarely_ms));
 
-	/* As if the pressure were long over. */
-	WRITE_ONCE(pz->quiet_until, jiffies);
+	WRITE_ONCE(pz->zone->_watermark[WMARK_HIGH], high_pages);
 	start = jiffies;
 	free_blocks(&blocks);
 	drain_all_pages(pz->zone);
@@ -1185,19 +1184,35 @@ static void window_is_shared(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, reserve(large, window), window);
 	KUNIT_EXPECT_EQ(test, reserve(small, window), 0UL);
-	page_hinting_window_release(large, 2 * block, 0);
+	page_hinting_window_release(large, 2 * block, 2);
 	KUNIT_EXPECT_EQ(test, reserve(large, window), 0UL);
 	KUNIT_EXPECT_EQ(test, reserve(small, window), 2 * block);
 
-	page_hinting_window_release(large, large->reserved_pages, 0);
-	page_hinting_window_release(small, small->reserved_pages, 0);
+	page_hinting_window_release(large, large->reserved_pages, 6);
+	page_hinting_window_release(small, small->reserved_pages, 2);
 	page_hinting_window_leave(large);
 	page_hinting_window_leave(small);
-	page_hinting_window_new_ring();
 	KUNIT_EXPECT_EQ(test, page_hinting_window_in_use(), 0UL);
 	mutex_lock(&page_hinting_mutex);
 	page_hinting_enable(true);
 	mutex_unlock(&page_hinting_mutex);
+}
+
+/* What is in flight is walked under the zone lock. */
+static void large_ring_is_not_filled(struct kunit *test)
+{
+	struct page_hinting_zone *pz;
+	unsigned int nr = 1024;
+
+	pz = kunit_kzalloc(test, sizeof(*pz), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pz);
+	pz->zone = first_zone()->zone;
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	KUNIT_EXPECT_GT(test, page_hinting_window_reserve(pz, 0, 32768, 1024, &nr),
+			0UL);
+	KUNIT_EXPECT_LE(test, nr, 128U);
+	page_hinting_window_release(pz, pz->reserved_pages, nr);
+	page_hinting_window_leave(pz);
 }
 
 /* A silent host is not waited for, and its reset brings everything home. */
@@ -1244,6 +1259,203 @@ static void lost_blocks(struct kunit *test)
 	host->silent = false;
 	KUNIT_ASSERT_EQ(test, page_hinting_register(&host->dev), 0);
 	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+
+	/* It stays so when the host acknowledges it after all. */
+	spin_lock(&host->lock);
+	host->used[host->nr_used++] = page;
+	spin_unlock(&host->lock);
+	page_hinting_wake(first_zone(), PAGE_HINTING_EV_HARVEST);
+	KUNIT_EXPECT_TRUE(test, wait_for(!READ_ONCE(host->nr_used)));
+	fsleep(TEST_SETTLE_MS * USEC_PER_MSEC);
+	KUNIT_EXPECT_TRUE(test, PageOffline(page));
+	KUNIT_EXPECT_EQ(test, page_count(page), 1);
+	KUNIT_EXPECT_EQ(test, pages_of(&first_zone()->in_flight_pages), 0UL);
+}
+
+/* Whatever a driver gives back: what is not in flight is not touched. */
+static void foreign_pages_are_not_taken(struct kunit *test)
+{
+	unsigned long private[] = { 0, ULONG_MAX, BIT(9), (unsigned long)test };
+	struct host *host = test->priv;
+	unsigned long hinted_pages;
+	struct page *page;
+	int i;
+
+	page = alloc_page(GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	__SetPageOffline(page);
+	for (i = 0; i < ARRAY_SIZE(private); i++) {
+		set_page_private(page, private[i]);
+		page_hinting_abort(&host->dev, page);
+		KUNIT_EXPECT_TRUE(test, PageOffline(page));
+		KUNIT_EXPECT_EQ(test, page_count(page), 1);
+		KUNIT_EXPECT_EQ(test, page_private(page), private[i]);
+	}
+	__ClearPageOffline(page);
+	set_page_private(page, 0);
+	__free_page(page);
+
+	/* Nor is it taken twice. */
+	page = wait_for_block(test);
+	page_hinting_suspend(&host->dev);
+	page_hinting_abort(&host->dev, page);
+	hinted_pages = pages_of(&first_zone()->in_flight_pages);
+	page_hinting_abort(&host->dev, page);
+	KUNIT_EXPECT_EQ(test, pages_of(&first_zone()->in_flight_pages),
+			hinted_pages);
+	spin_lock(&host->lock);
+	for (i = 0; i < host->nr_ring; i++)
+		if (host->ring[i] == page)
+			host->ring[i] = host->ring[--host->nr_ring];
+	spin_unlock(&host->lock);
+	host_reset(host, true);
+	host->silent = false;
+	page_hinting_resume(&host->dev);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+	expect_counts(test);
+}
+
+/* A host that says that it is broken is not asked again and again. */
+static void broken_host_is_left_alone(struct kunit *test)
+{
+	struct host *host = test->priv;
+	unsigned long switches;
+
+	wait_for_block(test);
+	WRITE_ONCE(host->broken, true);
+	page_hinting_notify(&host->dev);
+	KUNIT_EXPECT_TRUE(test, wait_for(page_hinting_host_is_gone()));
+	fsleep(TEST_SETTLE_MS * USEC_PER_MSEC);
+	switches = READ_ONCE(first_zone()->task->nvcsw);
+	fsleep(5 * PAGE_HINTING_SILENCE_MS / 2 * USEC_PER_MSEC);
+	KUNIT_EXPECT_LE(test, READ_ONCE(first_zone()->task->nvcsw), switches + 1);
+	WRITE_ONCE(host->broken, false);
+}
+
+/* A frozen one could not be ended when its device or its zone goes. */
+static void threads_are_not_frozen(struct kunit *test)
+{
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	KUNIT_EXPECT_TRUE(test, first_zone()->task->flags & PF_NOFREEZE);
+}
+
+/* Neither a knob nor a flush nor idleness brings smaller blocks to the host. */
+static void no_block_below_the_safe_order(struct kunit *test)
+{
+	unsigned int before = page_hinting_safe_order;
+	struct host *host = test->priv;
+	struct page *pages[64];
+	int i;
+
+	page_hinting_unregister(&host->dev);
+	host_reset(host, true);
+	host->dev.safe_order = TEST_LOW_ORDER;
+	host->least_order = MAX_PAGE_ORDER;
+	KUNIT_ASSERT_EQ(test, page_hinting_register(&host->dev), 0);
+	KUNIT_EXPECT_EQ(test, page_hinting_safe_order,
+			(unsigned int)TEST_LOW_ORDER);
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		pages[i] = alloc_page(GFP_KERNEL);
+	set_knobs(TEST_SETTLE_MS, SZ_64M, 0);
+	set_idle_order(0);
+	for (i = 0; i < ARRAY_SIZE(pages); i += 2)
+		if (pages[i])
+			__free_page(pages[i]);
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(true), 0);
+	KUNIT_EXPECT_EQ(test, host->least_order, (unsigned int)TEST_LOW_ORDER);
+
+	/* And this is what it is without. */
+	page_hinting_safe_order = 0;
+	set_knobs(TEST_SETTLE_MS, SZ_64M, 0);
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(true), 0);
+	KUNIT_EXPECT_EQ(test, host->least_order, 0U);
+	for (i = 1; i < ARRAY_SIZE(pages); i += 2)
+		if (pages[i])
+			__free_page(pages[i]);
+	page_hinting_safe_order = before;
+	set_idle_order(before);
+}
+
+/* An allocation that may not use a zone says nothing about it. */
+static void back_off_is_for_the_nodes_asked(struct kunit *test)
+{
+	struct page_hinting_zone *pz = first_zone();
+	nodemask_t others = NODE_MASK_ALL;
+	struct alloc_context ac = {
+		.zonelist = node_zonelist(zone_to_nid(pz->zone), GFP_KERNEL),
+		.highest_zoneidx = MAX_NR_ZONES - 1,
+		.nodemask = &others,
+	};
+
+	if (!IS_ENABLED(CONFIG_NUMA))
+		kunit_skip(test, "there is one node");
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	node_clear(zone_to_nid(pz->zone), others);
+	__page_hinting_back_off(GFP_KERNEL, 0, &ac);
+	KUNIT_EXPECT_EQ(test, page_hinting_quiet_left(pz), 0UL);
+	ac.nodemask = NULL;
+	__page_hinting_back_off(GFP_KERNEL, 0, &ac);
+	KUNIT_EXPECT_GT(test, page_hinting_quiet_left(pz), 0UL);
+}
+
+/* Asking for a range of which nothing is in flight keeps nobody waiting. */
+static void ranges_keep_no_zone_quiet(struct kunit *test)
+{
+	struct page_hinting_zone *pz = first_zone();
+	unsigned long pfn = pz->zone->zone_start_pfn;
+	struct page *page;
+
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	page_hinting_drain_range(pfn, pfn + 1);
+	KUNIT_EXPECT_EQ(test, page_hinting_quiet_left(pz), 0UL);
+
+	/* And where something is, not for longer than it says. */
+	page = wait_for_block(test);
+	pfn = page_to_pfn(page);
+	page_hinting_drain_range(pfn, pfn + 1);
+	KUNIT_EXPECT_LE(test, page_hinting_quiet_left(pz),
+			msecs_to_jiffies(PAGE_HINTING_HOLD_MS));
+}
+
+/* Under steady pressure a zone is still hinted, if slowly. */
+static bool hinted_in_spite_of_it(struct page_hinting_zone *pz)
+{
+	page_hinting_back_off_zone(pz);
+	return all_hinted();
+}
+
+static void no_rhythm_starves_a_zone(struct kunit *test)
+{
+	LIST_HEAD(blocks);
+
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	KUNIT_EXPECT_GT(test, take_blocks(&blocks, SZ_8M >> PAGE_SHIFT), 0UL);
+	page_hinting_back_off_zone(first_zone());
+	free_blocks(&blocks);
+	KUNIT_EXPECT_FALSE(test, all_hinted());
+	KUNIT_EXPECT_TRUE(test, wait_for(hinted_in_spite_of_it(first_zone())));
+}
+
+/* While a block is split or merges, its memory is not needed by anybody. */
+static void split_and_merge_are_no_demand(struct kunit *test)
+{
+	const unsigned long noise_pages = MAX_ORDER_NR_PAGES / 2;
+	struct page_hinting_zone *pz = first_zone();
+	struct page_hinting_sample before, after;
+	struct page *page;
+
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	page_hinting_take_sample(pz, &before);
+	page = alloc_pages(GFP_KERNEL, PAGE_ALLOC_COSTLY_ORDER + 1);
+	page_hinting_take_sample(pz, &after);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_GE(test, after.free_low_pages + noise_pages,
+			before.free_pages);
+	__free_pages(page, PAGE_ALLOC_COSTLY_ORDER + 1);
+	page_hinting_take_sample(pz, &after);
+	KUNIT_EXPECT_GE(test, after.free_low_pages + noise_pages,
+			before.free_pages);
+	page_hinting_wake(pz, PAGE_HINTING_EV_CHANGED);
 }
 
 static void only_one_host(struct kunit *test)
@@ -1272,6 +1484,15 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE_SLOW(free_ends_what_stays),
 	KUNIT_CASE_SLOW(counts_survive_a_storm),
 	KUNIT_CASE(window_is_shared),
+	KUNIT_CASE(large_ring_is_not_filled),
+	KUNIT_CASE(foreign_pages_are_not_taken),
+	KUNIT_CASE_SLOW(broken_host_is_left_alone),
+	KUNIT_CASE(threads_are_not_frozen),
+	KUNIT_CASE(no_block_below_the_safe_order),
+	KUNIT_CASE(back_off_is_for_the_nodes_asked),
+	KUNIT_CASE(ranges_keep_no_zone_quiet),
+	KUNIT_CASE_SLOW(no_rhythm_starves_a_zone),
+	KUNIT_CASE(split_and_merge_are_no_demand),
 	KUNIT_CASE(enabled_before_the_reset),
 	KUNIT_CASE(disabled_means_no_marks),
 	KUNIT_CASE(suspend_voids_marks),

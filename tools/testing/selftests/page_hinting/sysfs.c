@@ -31,7 +31,7 @@ struct knob {
 static const struct knob knobs[] = {
 	{ "enabled", 1, { 0, 1, 1 }, "2" },
 	{ "min_order", -1, { 10, 9, 10 }, "64" },
-	{ "idle_min_order", 0, { 3, 9, 0 }, "64" },
+	{ "idle_min_order", -1, { 5, 9, 4 }, "64" },
 	{ "window_bytes", 64 * MIB, { 16 * MIB, 32 * MIB, 64 * MIB }, "1" },
 	{ "settle_ms", 125, { 250, 1000, 125 }, "86400001000" },
 	{ "settle_max_ms", 10000, { 125, 60000, 10000 }, "9" },
@@ -65,7 +65,7 @@ static void test_defaults(void)
 		want = knobs[i].def;
 #if defined(__x86_64__)
 		if (want < 0)
-			want = 9;
+			want = strcmp(knobs[i].name, "min_order") ? 0 : 9;
 #endif
 		if (!asked || want < 0)
 			want = value < 0 ? 0 : value;
