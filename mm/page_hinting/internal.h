@@ -314,6 +314,7 @@ extern unsigned int page_hinting_safe_order;
 extern unsigned int page_hinting_settle_ms;
 extern unsigned int page_hinting_settle_max_ms;
 extern unsigned int page_hinting_flush_timeout_ms;
+extern unsigned int page_hinting_nr_restores;
 
 /* block.c: what happens to a block, under the lock of its zone */
 unsigned int page_hinting_pull(struct page_hinting_zone *pz, unsigned int order,
@@ -376,6 +377,9 @@ unsigned int page_hinting_flush_nr(void);
 unsigned long page_hinting_flush_left(void);
 void page_hinting_flush_wake(void);
 void page_hinting_flush_cancel(void);
+
+/* restore.c */
+void page_hinting_restored(void);
 
 /* core.c */
 enum page_hinting_state page_hinting_get_state(void);

@@ -234,6 +234,15 @@ static ssize_t flush_timeout_ms_store(struct kobject *kobj,
 static struct kobj_attribute flush_timeout_ms_attr =
 	__ATTR_RW(flush_timeout_ms);
 
+static ssize_t restored_show(struct kobject *kobj, struct kobj_attribute *attr,
+			     char *buf)
+{
+	/* Pairs with who counts them. */
+	return sysfs_emit(buf, "%u\n", READ_ONCE(page_hinting_nr_restores));
+}
+
+static struct kobj_attribute restored_attr = __ATTR_RO(restored);
+
 static struct attribute *page_hinting_attrs[] = {
 	&enabled_attr.attr,
 	&min_order_attr.attr,
@@ -243,6 +252,7 @@ static struct attribute *page_hinting_attrs[] = {
 	&settle_max_ms_attr.attr,
 	&flush_attr.attr,
 	&flush_timeout_ms_attr.attr,
+	&restored_attr.attr,
 	NULL,
 };
 

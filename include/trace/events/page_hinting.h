@@ -150,6 +150,24 @@ TRACE_EVENT(page_hinting_flush,
 	TP_printk("pages=%lu err=%d", __entry->pages, __entry->err)
 );
 
+/* The guest was restored from a snapshot, for the @nr th time. */
+TRACE_EVENT(page_hinting_restore,
+
+	TP_PROTO(unsigned int nr),
+
+	TP_ARGS(nr),
+
+	TP_STRUCT__entry(
+		__field(unsigned int, nr)
+	),
+
+	TP_fast_assign(
+		__entry->nr = nr;
+	),
+
+	TP_printk("nr=%u", __entry->nr)
+);
+
 DECLARE_EVENT_CLASS(page_hinting_block,
 
 	TP_PROTO(const struct page *page, unsigned int order),

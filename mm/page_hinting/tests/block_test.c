@@ -803,6 +803,97 @@ static void suspend_voids_marks(struct kunit *test)
 	expect_counts(test);
 }
 
+/* Free every second one of many small blocks, so that they do not merge. */
+static bool make_holes(struct list_head *blocks, unsigned long hole_pages)
+{
+	bool enough = take_blocks(blocks, 2 * hole_pages) >= 2 * hole_pages;
+	struct page *page, *next;
+	bool odd = false;
+
+	list_for_each_entry_safe(page, next, blocks, lru) {
+		odd = !odd;
+		if (!odd)
+			continue;
+		list_del(&page->lru);
+		__free_pages(page, TEST_LOW_ORDER);
+	}
+	return enough;
+}
+
+static bool holes_are_hinted(unsigned long pages)
+{
+	return all_hinted() &&
+	       pages_of(&first_zone()->hinted_small_pages) >= pages;
+}
+
+/* After a restore all is hinted again, but no small blocks unless asked for. */
+static void restore_voids_marks(struct kunit *test)
+{
+	const unsigned long hole_pages = 3 * PAGE_HINTING_SIGNIFICANT_PAGES;
+	unsigned int idle_min_order = page_hinting_idle_min_order;
+	unsigned int nr_restores = page_hinting_nr_restores;
+	struct host *host = test->priv;
+	unsigned long seen_pages;
+	LIST_HEAD(blocks);
+	bool enough;
+
+	set_idle_order(TEST_LOW_ORDER);
+	enough = make_holes(&blocks, hole_pages);
+	if (enough)
+		KUNIT_EXPECT_TRUE(test, wait_for(holes_are_hinted(hole_pages / 2)));
+
+	seen_pages = host->seen_pages;
+	page_hinting_restored();
+	KUNIT_EXPECT_TRUE(test, wait_for(READ_ONCE(page_hinting_nr_restores) ==
+					 nr_restores + 1));
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted() &&
+					 host->seen_pages - seen_pages >=
+					 pages_of(&first_zone()->hinted_pages)));
+	/* Long enough for a sweep. */
+	fsleep(20 * TEST_SETTLE_MS * USEC_PER_MSEC);
+	KUNIT_EXPECT_EQ(test, pages_of(&first_zone()->hinted_small_pages), 0UL);
+	expect_counts(test);
+
+	set_idle_order(TEST_LOW_ORDER);
+	if (enough)
+		KUNIT_EXPECT_TRUE(test, wait_for(holes_are_hinted(hole_pages / 2)));
+	expect_counts(test);
+	set_idle_order(idle_min_order);
+	free_blocks(&blocks);
+	if (!enough)
+		kunit_skip(test, "not enough memory");
+}
+
+/* A restore while there is no host, or a suspended one, is not forgotten. */
+static void restore_without_a_host(struct kunit *test)
+{
+	unsigned int idle_min_order = page_hinting_idle_min_order;
+	unsigned int nr_restores = page_hinting_nr_restores;
+	struct host *host = test->priv;
+
+	page_hinting_suspend(&host->dev);
+	page_hinting_restored();
+	KUNIT_EXPECT_TRUE(test, wait_for(READ_ONCE(page_hinting_nr_restores) ==
+					 nr_restores + 1));
+	host_reset(host, true);
+	page_hinting_resume(&host->dev);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+
+	page_hinting_unregister(&host->dev);
+	set_idle_order(idle_min_order);
+	page_hinting_restored();
+	KUNIT_EXPECT_TRUE(test, wait_for(READ_ONCE(page_hinting_nr_restores) ==
+					 nr_restores + 2));
+	host_reset(host, true);
+	KUNIT_ASSERT_EQ(test, page_hinting_register(&host->dev), 0);
+	KUNIT_EXPECT_EQ(test, page_hinting_idle_min_order, MAX_PAGE_ORDER);
+	KUNIT_EXPECT_EQ(test, first_zone()->reach_order,
+			page_hinting_min_order);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+	set_idle_order(idle_min_order);
+	expect_counts(test);
+}
+
 /* Lower orders are hinted when asked for, and the window still holds. */
 static void lower_orders(struct kunit *test)
 {
@@ -1496,6 +1587,8 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE(enabled_before_the_reset),
 	KUNIT_CASE(disabled_means_no_marks),
 	KUNIT_CASE(suspend_voids_marks),
+	KUNIT_CASE_SLOW(restore_voids_marks),
+	KUNIT_CASE(restore_without_a_host),
 	KUNIT_CASE(flush_hints_what_is_kept),
 	KUNIT_CASE(flush_waits_for_a_slow_host),
 	KUNIT_CASE(flush_starts_threads_that_lack),
