@@ -8,6 +8,7 @@ import re
 import statistics
 import subprocess
 import tempfile
+import time
 
 import tap
 import vm
@@ -19,6 +20,9 @@ SETTLE = 0.125      # the default of settle_ms, in seconds
 PROGRAMS = ('sysfs', 'threads', 'kpageflags', 'content', 'hotplug', 'contig', 'silent',
             'trace', 'flush', 'counters')
 SYSFS = '/sys/kernel/mm/page_hinting'
+HOLES = 192 * MIB   # what "benchload holes 384" frees
+GUIDS = {'before': '324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87',
+         'after': '4d1d4bf6-9bb6-4c91-8b87-324e6eafd1d1'}
 TESTS = []
 
 
@@ -473,6 +477,100 @@ def hibernation(report, kernels):
         report.result(number(second.text(), 'hinted') > 256 * MIB and
                       bytes_discarded(trace) > 256 * MIB, 'it hints anew, all marks void')
         tap.no_splat(report, second, 'hibernation')
+
+
+WATCH_RESTORE = f"""
+    cd {SYSFS}; hintload settle 20
+    dd if=/dev/urandom of=/tmp/data bs=1M count=64 2>/dev/null; md5sum /tmp/data >/tmp/sum
+    benchload holes 384 16 3600 >/dev/null &
+    while sleep 1; do
+        hintload sum; [ $(cat restored) = 0 ] || break
+    done
+    hintload settle 30; sleep 10
+    md5sum -c /tmp/sum && echo "### same content"
+    dmesg | grep page_hinting: | sed 's/^/### log /'; hintload sum
+    echo "### restored $(cat restored) idle_min_order $(cat idle_min_order)"; sleep 2
+    echo 0 >idle_min_order; sleep 600"""
+
+
+def sizes(trace, low, high=math.inf):
+    """Bytes discarded in blocks of LOW to HIGH bytes, HIGH excluded."""
+    return sum(size for _, size, _ in vm.discards(trace) if low <= size < high)
+
+
+def comes_true(condition, seconds):
+    """Does it, in that time?"""
+    limit = time.monotonic() + seconds
+    while not condition() and time.monotonic() < limit:
+        time.sleep(0.2)
+    return condition()
+
+
+def restored_guest(kernels, directory, name, device):
+    """The same guest in another QEMU, which goes on from a snapshot of the first;
+    with DEVICE its generation ID is another. What was hinted before."""
+    disk = os.path.join(directory, name)
+    subprocess.run(['qemu-img', 'create', '-q', '-f', 'qcow2', disk, '1G'], check=True)
+
+    def start(step, *extra):
+        extra = ['-drive', f'file={disk},format=qcow2,if=none', *extra]
+        if device:
+            extra += ['-device', f'vmgenid,guid={GUIDS[step]}']
+        return guest(kernels, 'hinting', f'{step}-{name}', WATCH_RESTORE, memory=1024,
+                     trace=trace_of(f'{step}-{name}'), monitor=True, extra=extra).start()
+
+    first = start('before')
+    if not first.wait_line('### sum', 200) or not comes_true(
+            lambda: sizes(first.trace, 0, 2 * MIB) > 0.8 * HOLES, 120):
+        raise vm.Failure('the guest', first.tail(), f'less {first.log}')
+    hinted = number(first.text(), 'hinted')
+    said = first.qmp('human-monitor-command', 600, **{'command-line': 'savevm all'})
+    first.stop()
+    if said:
+        raise vm.Failure('taking a snapshot', said.strip(), f'less {first.log}.qemu')
+    return start('after', '-loadvm', 'all'), hinted
+
+
+def restored_with_device(report, kernels, directory):
+    """Marks are void, and no small blocks are hinted before they are asked for"""
+    vmguest, before = restored_guest(kernels, directory, 'vmgenid', True)
+    told = vmguest.wait_line(r'### restored (\d+) idle_min_order (\d+)', 200)
+    if not told:
+        raise vm.Failure('the guest', vmguest.tail(), f'less {vmguest.log}')
+    whole, small = sizes(vmguest.trace, 2 * MIB), sizes(vmguest.trace, 0, 2 * MIB)
+    hinted, text = number(vmguest.text(), 'hinted'), vmguest.text()
+    report.result(told[1].groups() == ('1', '10') and
+                  re.search('### log .*restored from a snapshot', text) is not None,
+                  'restored: the guest has noticed, once', told[1].group(0))
+    report.result('### same content' in text, 'restored: its memory is what it was')
+    report.result(whole >= hinted > 256 * MIB, 'restored: the new host was told of all that is '
+                  'marked', f'{before // MIB} MiB marked before, {hinted // MIB} MiB after, '
+                  f'{whole // MIB} MiB discarded')
+    report.result(not small, 'restored: nothing small is hinted', f'{small} bytes')
+    report.result(comes_true(lambda: sizes(vmguest.trace, 0, 2 * MIB) > 0.8 * HOLES, 120),
+                  'restored: small blocks follow once idle_min_order is written')
+    tap.no_splat(report, vmguest, 'restored')
+    vmguest.stop()
+
+
+def restored_without_device(report, kernels, directory):
+    """Nothing tells the guest: its marks stand"""
+    vmguest, before = restored_guest(kernels, directory, 'no-vmgenid', False)
+    goes_on = comes_true(lambda: vmguest.text().count('### sum') >= 10, 120)
+    discarded, hinted = sizes(vmguest.trace, 0), number(vmguest.text(), 'hinted')
+    report.result(goes_on and '### restored' not in vmguest.text() and
+                  discarded < 32 * MIB and abs(hinted - before) < 32 * MIB,
+                  'restored without a vmgenid device: nothing is noticed, as documented',
+                  f'{hinted // MIB} MiB marked, {discarded // MIB} MiB discarded')
+    vmguest.stop()
+
+
+@test
+def restore(report, kernels):
+    """A guest goes on from a snapshot in another QEMU, with and without a vmgenid device"""
+    with tempfile.TemporaryDirectory(dir=vm.BUILD) as directory:
+        restored_with_device(report, kernels, directory)
+        restored_without_device(report, kernels, directory)
 
 
 MARKER = b'marker-of-memory-that-is-in-use\n'     # of 32 bytes: no page cuts it in two
