@@ -99,12 +99,36 @@ static const struct page_hinting_ops virtio_balloon_hinting_ops = {
 };
 
 /**
+ * virtio_balloon_hinting_validate - say why a balloon will not hint, if so
+ * @vdev: the balloon, with all features that its host offers
+ *
+ * For the time before the driver takes some of them back: afterwards nobody
+ * knows any more which of them the host lacks.
+ */
+void virtio_balloon_hinting_validate(struct virtio_device *vdev)
+{
+	bool poisoned = page_poisoning_enabled_static();
+
+	if (!page_hinting_wanted())
+		return;
+	if (!virtio_has_feature(vdev, VIRTIO_BALLOON_F_REPORTING))
+		page_hinting_refuse(PAGE_HINTING_REFUSED_HOST);
+	else if ((poisoned || want_init_on_free()) &&
+		 !virtio_has_feature(vdev, VIRTIO_BALLOON_F_PAGE_POISON))
+		page_hinting_refuse(PAGE_HINTING_REFUSED_CONTENT);
+	else if (poisoned)
+		page_hinting_refuse(PAGE_HINTING_REFUSED_POISON);
+}
+EXPORT_SYMBOL_GPL(virtio_balloon_hinting_validate);
+
+/**
  * virtio_balloon_hinting_init - find out whether a balloon can hint
  * @hinting: hinting by the balloon
  * @vdev: the balloon, with its features negotiated
  *
  * With a poison value other than 0 hosts acknowledge and discard nothing, as
- * the memory would come back as zeros.
+ * the memory would come back as zeros. virtio_balloon_hinting_validate() has
+ * told the user of whatever is in the way.
  *
  * Return: true if it will, and then free page reporting must not be used.
  */
@@ -115,11 +139,8 @@ bool virtio_balloon_hinting_init(struct virtio_balloon_hinting *hinting,
 	    !page_hinting_wanted())
 		return false;
 	if (virtio_has_feature(vdev, VIRTIO_BALLOON_F_PAGE_POISON) &&
-	    !want_init_on_free()) {
-		dev_info(&vdev->dev,
-			 "page hinting: not used, as free pages are poisoned; boot without page_poison=1, or with init_on_free=1\n");
+	    !want_init_on_free())
 		return false;
-	}
 
 	spin_lock_init(&hinting->lock);
 	hinting->dev.ops = &virtio_balloon_hinting_ops;
@@ -152,7 +173,7 @@ void virtio_balloon_hinting_start(struct virtio_balloon_hinting *hinting,
 	if (err) {
 		hinting->wanted = false;
 		dev_warn(&vq->vdev->dev,
-			 "page hinting: not started, error %d; free memory stays with the guest\n",
+			 "page hinting: this device is not used for it: error %d\n",
 			 err);
 	}
 }
@@ -166,6 +187,8 @@ void virtio_balloon_hinting_stop(struct virtio_balloon_hinting *hinting)
 {
 	if (hinting->wanted)
 		page_hinting_unregister(&hinting->dev);
+	else
+		page_hinting_refuse(PAGE_HINTING_NOT_REFUSED);
 }
 EXPORT_SYMBOL_GPL(virtio_balloon_hinting_stop);
 

@@ -27,6 +27,7 @@ struct virtio_balloon_hinting {
 };
 
 #if IS_ENABLED(CONFIG_VIRTIO_BALLOON_HINTING)
+void virtio_balloon_hinting_validate(struct virtio_device *vdev);
 bool virtio_balloon_hinting_init(struct virtio_balloon_hinting *hinting,
 				 struct virtio_device *vdev);
 void virtio_balloon_hinting_start(struct virtio_balloon_hinting *hinting,
@@ -38,6 +39,11 @@ void virtio_balloon_hinting_resume(struct virtio_balloon_hinting *hinting,
 void virtio_balloon_hinting_reset_done(struct virtio_balloon_hinting *hinting);
 void virtio_balloon_hinting_ack(struct virtio_balloon_hinting *hinting);
 #else
+static inline void
+virtio_balloon_hinting_validate(struct virtio_device *vdev)
+{
+}
+
 static inline bool
 virtio_balloon_hinting_init(struct virtio_balloon_hinting *hinting,
 			    struct virtio_device *vdev)

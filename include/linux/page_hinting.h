@@ -84,6 +84,27 @@ struct page_hinting_device {
 	unsigned int safe_order;
 };
 
+/**
+ * enum page_hinting_refusal - why a device is not used for hinting
+ * @PAGE_HINTING_NOT_REFUSED: it is, or there is none
+ * @PAGE_HINTING_REFUSED_OFF: page_hinting=off was given
+ * @PAGE_HINTING_REFUSED_BOOT: hinting could not be set up at boot
+ * @PAGE_HINTING_REFUSED_GUEST: this is a confidential guest
+ * @PAGE_HINTING_REFUSED_HOST: the host takes no hints
+ * @PAGE_HINTING_REFUSED_POISON: free pages hold a poison other than zeros
+ * @PAGE_HINTING_REFUSED_CONTENT: free pages hold zeros or a poison, and nobody
+ *	knows whether they still do when they come back
+ */
+enum page_hinting_refusal {
+	PAGE_HINTING_NOT_REFUSED,
+	PAGE_HINTING_REFUSED_OFF,
+	PAGE_HINTING_REFUSED_BOOT,
+	PAGE_HINTING_REFUSED_GUEST,
+	PAGE_HINTING_REFUSED_HOST,
+	PAGE_HINTING_REFUSED_POISON,
+	PAGE_HINTING_REFUSED_CONTENT,
+};
+
 /*
  * PageBuddyOffline() indicates a hinted block: free and in the buddy system
  * as PageBuddy() says, and acknowledged by the host, which may have taken the
@@ -101,6 +122,7 @@ static __always_inline int PageBuddyOffline(const struct page *page)
 DECLARE_STATIC_KEY_FALSE(page_hinting_key);
 
 bool page_hinting_wanted(void);
+void page_hinting_refuse(enum page_hinting_refusal why);
 int page_hinting_register(struct page_hinting_device *dev);
 void page_hinting_unregister(struct page_hinting_device *dev);
 void page_hinting_suspend(struct page_hinting_device *dev);

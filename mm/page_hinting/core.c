@@ -68,7 +68,11 @@ unsigned int page_hinting_flush_timeout_ms = PAGE_HINTING_FLUSH_TIMEOUT_MS;
 unsigned int page_hinting_safe_order __read_mostly =
 	HOST_PAGE_SHIFT > PAGE_SHIFT ? HOST_PAGE_SHIFT - PAGE_SHIFT : 0;
 
-static bool allowed = true;		/* page_hinting=off was not given */
+/* Why no driver may hint, whatever its device. */
+static enum page_hinting_refusal barred = PAGE_HINTING_NOT_REFUSED;
+/* Why the last device is not used; written by xchg(). */
+static enum page_hinting_refusal refusal = PAGE_HINTING_NOT_REFUSED;
+
 static bool enabled = true;		/* what sysfs says */
 static enum page_hinting_state state;	/* written under the mutex */
 static bool order_is_by_user;		/* written under the mutex */
@@ -78,9 +82,11 @@ static atomic_long_t home_pages;	/* brought home ever; wraps */
 
 static int __init setup_page_hinting(char *arg)
 {
-	int err = kstrtobool(arg, &allowed);
+	int err = kstrtobool(arg, &enabled);
 
-	enabled = allowed;
+	if (!err)
+		barred = enabled ? PAGE_HINTING_NOT_REFUSED :
+				   PAGE_HINTING_REFUSED_OFF;
 	return err;
 }
 early_param("page_hinting", setup_page_hinting);
@@ -553,6 +559,45 @@ bool page_hinting_enabled(void)
 	return READ_ONCE(enabled);
 }
 
+/* What comes after "not used: ", in the log and in sysfs. */
+static const char * const refusals[] = {
+	[PAGE_HINTING_REFUSED_OFF] = "page_hinting=off was given",
+	[PAGE_HINTING_REFUSED_BOOT] = "it could not be set up at boot",
+	[PAGE_HINTING_REFUSED_GUEST] = "this is a confidential guest",
+	[PAGE_HINTING_REFUSED_HOST] =
+		"the host does not offer free page reporting",
+	[PAGE_HINTING_REFUSED_POISON] =
+		"free pages are poisoned; boot with page_poison=0",
+	[PAGE_HINTING_REFUSED_CONTENT] =
+		"free pages are zeroed or poisoned, and the host does not promise to keep that; boot with page_poison=0 init_on_free=0",
+};
+
+/**
+ * page_hinting_refuse - a device is not used for hinting
+ * @why: the reason, which is logged when it is another one than the last;
+ *	PAGE_HINTING_NOT_REFUSED if the device has gone
+ *
+ * Context: Any but NMI.
+ */
+void page_hinting_refuse(enum page_hinting_refusal why)
+{
+	/* Pairs with page_hinting_why_not(). */
+	if (xchg(&refusal, why) != why && refusals[why])
+		pr_info("not used: %s\n", refusals[why]);
+}
+EXPORT_SYMBOL_GPL(page_hinting_refuse);
+
+/**
+ * page_hinting_why_not - why there is no device, although there could be one
+ *
+ * Return: the reason, for people; NULL if there is none.
+ */
+const char *page_hinting_why_not(void)
+{
+	/* Pairs with page_hinting_refuse(). */
+	return refusals[barred ?: READ_ONCE(refusal)];
+}
+
 /**
  * page_hinting_wanted - should a driver register?
  *
@@ -565,13 +610,13 @@ bool page_hinting_enabled(void)
  */
 bool page_hinting_wanted(void)
 {
-	if (!allowed)
-		return false;
-	if (cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT)) {
-		pr_info_once("not used, as this is a confidential guest\n");
-		return false;
-	}
-	return true;
+	if (barred)
+		page_hinting_refuse(barred);
+	else if (cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT))
+		page_hinting_refuse(PAGE_HINTING_REFUSED_GUEST);
+	else
+		return true;
+	return false;
 }
 EXPORT_SYMBOL_GPL(page_hinting_wanted);
 
@@ -610,6 +655,7 @@ int page_hinting_register(struct page_hinting_device *dev)
 			       order_is_by_user);
 	page_hinting_set_idle_order(page_hinting_idle_min_order);
 	WRITE_ONCE(host_is_gone, false);
+	page_hinting_refuse(PAGE_HINTING_NOT_REFUSED);
 	registered = dev;
 	rcu_assign_pointer(page_hinting_dev, dev);
 	set_state(PAGE_HINTING_DISABLED);
@@ -933,7 +979,7 @@ static int __init page_hinting_init(void)
 		err = register_pm_notifier(&pm_nb);
 	if (err) {
 		pr_err("not available: error %d at boot\n", err);
-		allowed = false;
+		barred = PAGE_HINTING_REFUSED_BOOT;
 	}
 	return err;
 }

@@ -392,6 +392,7 @@ void page_hinting_brought_home(struct page_hinting_zone *pz,
 bool page_hinting_arm(struct page_hinting_device *dev);
 bool page_hinting_host_is_gone(void);
 bool page_hinting_sleeps(void);
+const char *page_hinting_why_not(void);
 bool page_hinting_enabled(void);
 void page_hinting_enable(bool enable);
 void page_hinting_begin_anew(void);

@@ -37,6 +37,29 @@ static int parse(const char *buf, unsigned long min, unsigned long max,
 	return *value < min || *value > max ? -ERANGE : 0;
 }
 
+static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr,
+			  char *buf)
+{
+	static const char * const names[] = {
+		[PAGE_HINTING_NO_DEVICE] = "no device",
+		[PAGE_HINTING_DISABLED] = "disabled",
+		[PAGE_HINTING_RUNNING] = "running",
+		[PAGE_HINTING_SUSPENDED] = "suspended",
+		[PAGE_HINTING_SHUTDOWN] = "shutting down",
+	};
+	/* Not under the mutex, whose holder may wait for a silent host. */
+	enum page_hinting_state state = page_hinting_get_state();
+	const char *why_not = page_hinting_why_not();
+
+	if (state == PAGE_HINTING_NO_DEVICE && why_not)
+		return sysfs_emit(buf, "not used: %s\n", why_not);
+	if (state != PAGE_HINTING_NO_DEVICE && page_hinting_host_is_gone())
+		return sysfs_emit(buf, "host is gone\n");
+	return sysfs_emit(buf, "%s\n", names[state]);
+}
+
+static struct kobj_attribute state_attr = __ATTR_RO(state);
+
 static ssize_t enabled_show(struct kobject *kobj, struct kobj_attribute *attr,
 			    char *buf)
 {
@@ -244,6 +267,7 @@ static ssize_t restored_show(struct kobject *kobj, struct kobj_attribute *attr,
 static struct kobj_attribute restored_attr = __ATTR_RO(restored);
 
 static struct attribute *page_hinting_attrs[] = {
+	&state_attr.attr,
 	&enabled_attr.attr,
 	&min_order_attr.attr,
 	&idle_min_order_attr.attr,

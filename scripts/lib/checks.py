@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """The tests of scripts/check, in the order in which they run."""
+import errno
 import json
 import math
 import mmap
@@ -384,16 +385,74 @@ def stat(report, kernels):
                   'stat: without page hinting it says so')
 
 
+def refused_state(kernels, append, device):
+    """One boot with that balloon: state file, log line, and what reached the host."""
+    trace = trace_of('refused')
+    vmguest = guest(kernels, 'hinting', 'refused', f"""
+        hintload touch 128; hintload settle 8; hintload sum
+        hintload flush 1 2>&1; page_hinting_stat 2>&1 | sed 's/^/### stat /' | head -n 1
+        echo "### threads $(ps | grep -c '[k]hintd')"
+        sed 's/^/### state /' {SYSFS}/state
+        dmesg | sed -n 's/.*page_hinting: not used/### log not used/p'""", memory=384,
+                    append=append, trace=trace, balloon='none',
+                    extra=['-device', 'virtio-balloon-pci,' + device] if device else [])
+    code = vmguest.run()
+    text = vmguest.text()
+
+    def said(word):
+        return '\n'.join(re.findall(rf'^### {word} (.*)$', text, re.M))
+
+    return {'boots': code == 0 and '### freed' in text, 'state': said('state'),
+            'log': said('log'), 'stat': said('stat'), 'threads': said('threads'),
+            'flush': re.findall(r'### flushed in \d+ ms, error (\d+)', text),
+            'hinted': number(text, 'hinted') / MIB, 'discarded': bytes_discarded(trace) / MIB}
+
+
+def is_running(seen):
+    return (seen['boots'] and seen['state'] == 'running' and not seen['log'] and
+            seen['hinted'] >= 128 and seen['discarded'] >= 128 and seen['flush'] == ['0'])
+
+
+def is_refused(seen, state):
+    return (seen['boots'] and seen['state'] == state and not seen['hinted'] and
+            seen['log'] == (state if state.startswith('not used') else '') and
+            seen['stat'].endswith(': ' + state) and seen['threads'] == '0' and
+            seen['flush'] == [str(errno.ENODEV)])
+
+
+REPORTING = 'free-page-reporting=on'
+NO_POISON = REPORTING + ',page-poison=off'      # as most hosts but QEMU
+POISONED = 'not used: free pages are poisoned; boot with page_poison=0'
+FILLED = ('not used: free pages are zeroed or poisoned, and the host does not promise to keep '
+          'that; boot with page_poison=0 init_on_free=0')
+
+
 @test
-def no_balloon(report, kernels):
-    """Without a balloon device the kernel does without hinting"""
-    for balloon in 'none', 'plain':
-        vmguest = guest(kernels, 'hinting', f'balloon-{balloon}', 'hintload touch 256\n'
-                        'ps | grep "[k]hintd" && echo "### thread"; true', memory=512,
-                        balloon=balloon)
-        report.result(vmguest.run() == 0 and '### freed' in vmguest.text()
-                      and '### thread' not in vmguest.text(),
-                      f'balloon {balloon}: boots, no threads')
+def refused(report, kernels):
+    """Where hinting is not used, log and state say why, and what they advise makes it run"""
+    for append, device, state in (
+            ('', REPORTING, 'running'),
+            ('', NO_POISON, 'running'),
+            ('init_on_free=1', REPORTING, 'running'),
+            ('page_poison=1', REPORTING, POISONED),
+            ('page_poison=1 init_on_free=1', REPORTING, POISONED),
+            ('page_poison=1', NO_POISON, FILLED),
+            ('init_on_free=1', NO_POISON, FILLED),
+            ('', 'free-page-reporting=off',
+             'not used: the host does not offer free page reporting'),
+            ('page_hinting=off', REPORTING, 'not used: page_hinting=off was given'),
+            ('', '', 'no device')):
+        name = f'"{append}", {device or "no balloon"}'
+        seen = refused_state(kernels, append, device)
+        report.result(is_running(seen) if state == 'running' else is_refused(seen, state),
+                      f'{name}: {state}', str(seen))
+        if state in (POISONED, FILLED):
+            report.result(not seen['discarded'], f'{name}: nothing is discarded', str(seen))
+        advice = re.search('boot with (.*)', seen['log'])
+        if advice:
+            append += ' ' + advice.group(1)
+            seen = refused_state(kernels, append, device)
+            report.result(is_running(seen), f'"{append}": the advice is right', str(seen))
 
 
 @test

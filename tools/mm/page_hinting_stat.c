@@ -323,6 +323,23 @@ static void wait_until(double at_s)
 		;
 }
 
+/* Why are there no zones? */
+static void explain(void)
+{
+	FILE *in = fopen(HINTING_DIR "/state", "r");
+	char state[256];
+
+	if (!in || !fgets(state, sizeof(state), in))
+		snprintf(state, sizeof(state), "nobody knows why\n");
+	if (in)
+		fclose(in);
+	fprintf(stderr, "page_hinting_stat: no zone is hinted: %s", state);
+	fprintf(stderr,
+		"It takes a balloon device with free page reporting (QEMU: -device\n"
+		"virtio-balloon-pci,free-page-reporting=on); see \"When it does nothing\" in\n"
+		"Documentation/admin-guide/mm/page_hinting.rst\n");
+}
+
 static int watch(const struct options *options)
 {
 	static struct sample samples[2];
@@ -338,10 +355,7 @@ static int watch(const struct options *options)
 		if (!nr)
 			next_s = sample->at_s;
 		if (!sample->nr_zones) {
-			fprintf(stderr,
-				"page_hinting_stat: no zone is hinted: there is no balloon device with free page\n"
-				"reporting (QEMU: -device virtio-balloon-pci,free-page-reporting=on), or\n"
-				"page_hinting=off was given; see the kernel's log\n");
+			explain();
 			return 1;
 		}
 		if (!options->json && since_head >= LINES_PER_HEAD) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The files in /sys/kernel/mm/page_hinting: good values are kept, bad ones
- * change nothing, 0 in "enabled" brings everything home, 1 resumes.
+ * change nothing, 0 in "enabled" brings everything home, 1 resumes, and "state"
+ * says what is so.
  *
  * With PAGE_HINTING_DEFAULTS in the environment, nobody is said to have
  * turned the knobs since boot, and the defaults are compared, too.
@@ -198,6 +199,37 @@ static void test_enable(void)
 			 "enabled=1 resumes\n");
 }
 
+static void test_state(const char *want)
+{
+	char text[256] = "";
+	int ret = read_text(PH_DIR "/state", text, sizeof(text));
+	size_t len = strlen(want);
+
+	ksft_test_result(!ret && !strncmp(text, want, len) &&
+			 !strcmp(text + len, "\n"), "state is \"%s\"\n", want);
+	if (ret || strncmp(text, want, len))
+		ksft_print_msg("it is \"%s\" (%d)\n", text, ret);
+}
+
+static void test_states(void)
+{
+	char balloon[64];
+
+	test_state("running");
+	write_knob("enabled", 0);
+	test_state("disabled");
+	write_knob("enabled", 1);
+	if (!find_balloon(balloon, sizeof(balloon))) {
+		ksft_test_result_skip("the device is no virtio balloon\n");
+		ksft_test_result_skip("the device is no virtio balloon\n");
+		return;
+	}
+	unbind_balloon(balloon);
+	test_state("no device");
+	bind_balloon(balloon);
+	test_state("running");
+}
+
 int main(void)
 {
 	const char *why = why_skip();
@@ -207,7 +239,7 @@ int main(void)
 	if (why)
 		ksft_exit_skip("%s\n", why);
 	save_knobs();
-	ksft_set_plan(3 * ARRAY_SIZE(knobs) + 4);
+	ksft_set_plan(3 * ARRAY_SIZE(knobs) + 8);
 	test_defaults();
 	for (i = 0; i < ARRAY_SIZE(knobs); i++) {
 		test_good(&knobs[i]);
@@ -216,5 +248,6 @@ int main(void)
 	test_zone_files();
 	test_disable();
 	test_enable();
+	test_states();
 	ksft_finished();
 }

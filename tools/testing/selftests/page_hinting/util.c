@@ -224,7 +224,7 @@ const char *why_skip(void)
 	if (geteuid())
 		return "only root may turn the knobs";
 	if (!read_sums(&s))
-		return "no zone is hinted: no device, or page_hinting=off?";
+		return "no zone is hinted: see " PH_DIR "/state";
 	return NULL;
 }
 
