@@ -421,7 +421,7 @@ static void drain(struct page_hinting_device *dev)
 			break;
 		if (page_hinting_host_is_gone() ||
 		    time_after(jiffies, deadline)) {
-			pr_warn("%lu KiB are still in flight to a host that does not answer\n",
+			pr_warn("%lu KiB are still in flight: the host does not answer, or somebody holds a reference\n",
 				page_hinting_window_in_use() <<
 				(PAGE_SHIFT - 10));
 			break;
