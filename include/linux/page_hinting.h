@@ -91,6 +91,7 @@ struct page_hinting_device {
  * @PAGE_HINTING_REFUSED_BOOT: hinting could not be set up at boot
  * @PAGE_HINTING_REFUSED_GUEST: this is a confidential guest
  * @PAGE_HINTING_REFUSED_HOST: the host takes no hints
+ * @PAGE_HINTING_REFUSED_PAGES: the host's pages are larger than any free block
  * @PAGE_HINTING_REFUSED_POISON: free pages hold a poison other than zeros
  * @PAGE_HINTING_REFUSED_CONTENT: free pages hold zeros or a poison, and nobody
  *	knows whether they still do when they come back
@@ -101,6 +102,7 @@ enum page_hinting_refusal {
 	PAGE_HINTING_REFUSED_BOOT,
 	PAGE_HINTING_REFUSED_GUEST,
 	PAGE_HINTING_REFUSED_HOST,
+	PAGE_HINTING_REFUSED_PAGES,
 	PAGE_HINTING_REFUSED_POISON,
 	PAGE_HINTING_REFUSED_CONTENT,
 };

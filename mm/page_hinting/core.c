@@ -63,7 +63,7 @@ unsigned int page_hinting_flush_timeout_ms = PAGE_HINTING_FLUSH_TIMEOUT_MS;
 /*
  * No smaller block is ever submitted. Many hosts extend what they are asked to
  * discard to whole pages of their own, and the guest does not know their size:
- * the memory around a smaller block would be lost. Only ever raised.
+ * the memory around a smaller block would be lost. A device may raise it.
  */
 unsigned int page_hinting_safe_order __read_mostly =
 	HOST_PAGE_SHIFT > PAGE_SHIFT ? HOST_PAGE_SHIFT - PAGE_SHIFT : 0;
@@ -566,6 +566,8 @@ static const char * const refusals[] = {
 	[PAGE_HINTING_REFUSED_GUEST] = "this is a confidential guest",
 	[PAGE_HINTING_REFUSED_HOST] =
 		"the host does not offer free page reporting",
+	[PAGE_HINTING_REFUSED_PAGES] =
+		"the host's pages are larger than the largest free block",
 	[PAGE_HINTING_REFUSED_POISON] =
 		"free pages are poisoned; boot with page_poison=0",
 	[PAGE_HINTING_REFUSED_CONTENT] =
@@ -644,7 +646,7 @@ int page_hinting_register(struct page_hinting_device *dev)
 		return -EBUSY;
 
 	if (max(page_hinting_safe_order, dev->safe_order) > MAX_PAGE_ORDER) {
-		pr_err("not used, as the host's pages are larger than any free block\n");
+		page_hinting_refuse(PAGE_HINTING_REFUSED_PAGES);
 		return -EOPNOTSUPP;
 	}
 	page_hinting_granule_order = min_t(unsigned int, granule_order,

@@ -55,6 +55,8 @@ static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr,
 		return sysfs_emit(buf, "not used: %s\n", why_not);
 	if (state != PAGE_HINTING_NO_DEVICE && page_hinting_host_is_gone())
 		return sysfs_emit(buf, "host is gone\n");
+	if (state == PAGE_HINTING_RUNNING && page_hinting_sleeps())
+		state = PAGE_HINTING_SUSPENDED;
 	return sysfs_emit(buf, "%s\n", names[state]);
 }
 

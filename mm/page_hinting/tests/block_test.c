@@ -1455,6 +1455,14 @@ static void no_block_below_the_safe_order(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, page_hinting_flush(true), 0);
 	KUNIT_EXPECT_EQ(test, host->least_order, (unsigned int)TEST_LOW_ORDER);
 
+	/* Where no block is large enough, nothing is hinted at all. */
+	page_hinting_unregister(&host->dev);
+	host_reset(host, true);
+	host->dev.safe_order = MAX_PAGE_ORDER + 1;
+	KUNIT_EXPECT_EQ(test, page_hinting_register(&host->dev), -EOPNOTSUPP);
+	host->dev.safe_order = 0;
+	KUNIT_ASSERT_EQ(test, page_hinting_register(&host->dev), 0);
+
 	/* And this is what it is without. */
 	page_hinting_safe_order = 0;
 	set_knobs(TEST_SETTLE_MS, SZ_64M, 0);
