@@ -553,7 +553,7 @@ WATCH_RESTORE = f"""
 
 
 def sizes(trace, low, high=math.inf):
-    """Bytes discarded in blocks of LOW to HIGH bytes, HIGH excluded."""
+    """Bytes discarded in blocks of at least LOW and less than HIGH bytes."""
     return sum(size for _, size, _ in vm.discards(trace) if low <= size < high)
 
 
@@ -579,8 +579,17 @@ def restored_guest(kernels, directory, name, device):
                      trace=trace_of(f'{step}-{name}'), monitor=True, extra=extra).start()
 
     first = start('before')
-    if not first.wait_line('### sum', 200) or not comes_true(
-            lambda: sizes(first.trace, 0, 2 * MIB) > 0.8 * HOLES, 120):
+
+    holed = comes_true(lambda: os.path.exists(first.trace) and
+                       sizes(first.trace, 0, 2 * MIB) > 0.8 * HOLES, 200)
+    seen = len(first.lines)
+
+    def is_idle():
+        told = re.findall(r'### sum .*acknowledged (\d+)',
+                          '\n'.join(text for _, text in first.lines[seen:]))[-4:]
+        return len(told) == 4 and told[0] == told[3]
+
+    if not holed or not comes_true(is_idle, 60):
         raise vm.Failure('the guest', first.tail(), f'less {first.log}')
     hinted = number(first.text(), 'hinted')
     said = first.qmp('human-monitor-command', 600, **{'command-line': 'savevm all'})
