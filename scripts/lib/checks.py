@@ -301,14 +301,15 @@ def wakeups(report, kernels):
         hintload settle 20
         echo $((300 * 1024)) >/proc/sys/vm/min_free_kbytes
         echo 1000 >/proc/sys/vm/watermark_scale_factor
-        hintload touch 48; sleep 1; hintload sum
+        hintload touch 48; benchload holes 64 16 80 >/dev/null & sleep 10; hintload sum
         before=$(woken); sleep 60; echo "### woken $(($(woken) - before))"
         """, memory=512, icount=0)
     vmguest.run()
     woken = re.search(r'### woken (\d+)', vmguest.text())
     if not woken:
         raise vm.Failure('the guest', vmguest.tail(), f'less {vmguest.log}')
-    report.result(number(vmguest.text(), 'unhinted') >= 32 * MIB, 'memory has to stay')
+    free = number(vmguest.text(), 'free') << 10
+    report.result(free - number(vmguest.text(), 'hinted') >= 32 * MIB, 'memory has to stay')
     report.result(int(woken.group(1)) <= 15, 'the threads wake at most 15 times in 60 s',
                   f'{woken.group(1)} times')
 
@@ -317,14 +318,19 @@ def wakeups(report, kernels):
 def lists(report, kernels):
     """What was freed into the per-CPU lists alone is back within seconds"""
     vmguest = guest(kernels, 'hinting', 'lists', """
-        hintload settle 20; sleep 5
-        echo 200 >/proc/sys/vm/watermark_scale_factor
-        hintload touch 30 small; sleep 5; hintload sum
-        hintload touch 30 small; sleep 10; hintload sum""", memory=1024, icount=0)
+        echo 400 >/proc/sys/vm/watermark_scale_factor
+        hintload settle 20; sleep 5; hintload sum
+        head -c $((24 << 20)) /dev/zero >/tmp/file; sleep 60; rm /tmp/file; hintload sum
+        for i in $(seq 10); do sleep 1; done; hintload sum""", memory=1024, icount=0)
     vmguest.run()
-    hinted = [int(n) for n in re.findall(r'### sum .*\bhinted (\d+)', vmguest.text())]
-    report.result(len(hinted) == 2 and hinted[1] >= hinted[0] - 8 * MIB,
-                  'all but 8 MiB of 30 are hinted after 10 s', f'hinted {hinted}')
+    sums = [(int(kib) << 10, int(hinted)) for kib, hinted in
+            re.findall(r'### sum free (\d+) kB .*\bhinted (\d+)', vmguest.text())]
+    if len(sums) != 3:
+        raise vm.Failure('the guest', vmguest.tail(), f'less {vmguest.log}')
+    free, hinted = zip(*sums)
+    report.result(free[1] < free[0] - 16 * MIB, 'memory was freed into the lists', f'free {free}')
+    report.result(hinted[2] >= hinted[0] - 4 * MIB, '... and is hinted after 10 s',
+                  f'hinted {hinted}')
 
 
 @test
