@@ -66,6 +66,18 @@ choose_base()
 	. "$TOP/bases/$BASE/base.env"
 }
 
+# choose_arch FLAVOUR: what make calls the architecture that it is built for, the
+# prefix of the compiler, and the image.
+# shellcheck disable=SC2034
+choose_arch()
+{
+	if [[ +$1+ == *+arm64+* ]]; then
+		KARCH=arm64 CROSS=aarch64-linux-gnu- IMAGE=arch/arm64/boot/Image
+	else
+		KARCH=x86_64 CROSS='' IMAGE=arch/x86/boot/bzImage
+	fi
+}
+
 # A tree of the user's takes the shims and overrides of the base it is, or of
 # the default base where it is none.
 base_of_ksrc()
