@@ -23,7 +23,7 @@ help:
 	@echo 'Variables, as in "make run BASE=7.3 MEM=4096":'
 	@echo '  BASE    the kernel to work on: one of' $$(ls -d bases/*/ | xargs -n1 basename)
 	@echo '  KSRC    a kernel source tree of yours to use instead; it is only read'
-	@echo '  CONFIG  for make kernel: hinting, off, debug, debug+off (configs/)'
+	@echo '  CONFIG  for make kernel: hinting, off, debug, debug+off, arm64 (configs/)'
 	@echo '  MEM     memory of the guest in MiB'
 	@echo '  ACCEL   auto, kvm or tcg'
 	@echo '  ONLY    for make bench: a regular expression over the scenarios'"'"' names'

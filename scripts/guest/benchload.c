@@ -13,13 +13,15 @@
  *   benchload holes MIB PIECE_KIB SECONDS [COMMAND]
  *                                          free every second piece, wait (while
  *                                          COMMAND runs), use them all again
+ *   benchload gaps MIB PIECE_KIB COMMAND   the same with pieces of physical
+ *                                          memory, until COMMAND has ended:
+ *                                          each is one free block, aligned
  */
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
 #include "load.h"
 
@@ -30,6 +32,8 @@
 #define COMPILER_MIN	(8 * MIB)
 #define COMPILER_MAX	(96 * MIB)
 #define PIECE_BYTES_MAX	MIB
+#define PAGEMAP		"/proc/self/pagemap"
+#define PAGEMAP_FRAME	((1ULL << 55) - 1)
 /* So much is touched between two looks at the clock. */
 #define PROGRESS_BYTES	(64 * 1024UL)
 
@@ -54,10 +58,10 @@ static int churn(size_t bytes, long pause_ms, long cycles)
 
 	for (i = 0; i < cycles; i++) {
 		start_us = now_us();
-		start = __rdtsc();
+		start = now_cycles();
 		p = map_bytes(bytes, -1);
 		write_pages(p, bytes);
-		start = __rdtsc() - start;
+		start = now_cycles() - start;
 		printf("### alloc %ld %ld us %llu cycles\n", i,
 		       now_us() - start_us, (unsigned long long)start);
 		fflush(stdout);
@@ -134,10 +138,10 @@ static int faults(const char *kind, long tasks, size_t bytes, long rounds)
 	/* By then each has made its first round and waits. */
 	sleep_ms(2000);
 	start_us = now_us();
-	start = __rdtsc();
+	start = now_cycles();
 	close(go[1]);
 	wait_children(tasks);
-	start = __rdtsc() - start;
+	start = now_cycles() - start;
 	printf("### faults %s tasks %ld MiB %zu us %ld cycles %llu\n", kind,
 	       tasks, tasks * rounds * bytes / MIB, now_us() - start_us,
 	       (unsigned long long)start);
@@ -251,17 +255,102 @@ static int scatter(size_t bytes, long cycles, long pause_ms)
 	return 0;
 }
 
-/* Every word of a piece says where it is; returns how many did not. */
-static size_t check_piece(char *base, size_t at, size_t piece, int write)
-{
-	size_t *word = (size_t *)(base + at), i, wrong = 0;
+/*
+ * @frames: the number of each page's frame, where pieces are of physical
+ * memory; NULL where they are of the mapping
+ */
+struct pieces {
+	char *base;
+	size_t bytes, piece_bytes, page_bytes;
+	uint64_t *frames;
+};
 
-	for (i = 0; i < piece / sizeof(*word); i++) {
+static int is_hole(const struct pieces *p, size_t at)
+{
+	if (p->frames)
+		at = p->frames[at / p->page_bytes] * p->page_bytes;
+	return at / p->piece_bytes % 2 == 0;
+}
+
+/* Every word of a page says where it is; returns how many did not. */
+static size_t check_page(const struct pieces *p, size_t at, int write)
+{
+	size_t *word = (size_t *)(p->base + at), i, wrong = 0;
+
+	for (i = 0; i < p->page_bytes / sizeof(*word); i++) {
 		if (write)
 			word[i] = at + i;
 		else
 			wrong += word[i] != at + i;
 	}
+	return wrong;
+}
+
+static struct pieces map_pieces(size_t bytes, size_t piece_bytes)
+{
+	struct pieces p = {
+		.base = map_bytes(bytes, -1),
+		.bytes = bytes,
+		.piece_bytes = piece_bytes,
+		.page_bytes = sysconf(_SC_PAGESIZE),
+	};
+	size_t at;
+
+	madvise(p.base, bytes, MADV_NOHUGEPAGE);
+	for (at = 0; at < bytes; at += p.page_bytes)
+		check_page(&p, at, 1);
+	return p;
+}
+
+static void find_frames(struct pieces *p)
+{
+	size_t pages = p->bytes / p->page_bytes, size = pages * 8, i;
+	int fd = open(PAGEMAP, O_RDONLY);
+
+	p->frames = malloc(size);
+	if (fd < 0 || !p->frames ||
+	    pread(fd, p->frames, size,
+		  (uintptr_t)p->base / p->page_bytes * 8) != (ssize_t)size)
+		fail(PAGEMAP);
+	close(fd);
+	for (i = 0; i < pages; i++)
+		p->frames[i] &= PAGEMAP_FRAME;
+}
+
+static void free_holes(const struct pieces *p)
+{
+	size_t at, end, freed = 0;
+
+	for (at = 0; at < p->bytes; at = end) {
+		end = at + p->page_bytes;
+		while (end < p->bytes && is_hole(p, end) == is_hole(p, at))
+			end += p->page_bytes;
+		if (!is_hole(p, at))
+			continue;
+		if (madvise(p->base + at, end - at, MADV_DONTNEED))
+			fail("freeing a hole");
+		freed += end - at;
+	}
+	printf("### freed %zu bytes\n### mark holed\n", freed);
+	fflush(stdout);
+}
+
+/* Returns how many words are not what was written. */
+static size_t refill_holes(const struct pieces *p)
+{
+	size_t at, wrong = 0;
+	long start_us;
+
+	printf("### mark kept\n");
+	fflush(stdout);
+	start_us = now_us();
+	for (at = 0; at < p->bytes; at += p->page_bytes)
+		if (is_hole(p, at))
+			check_page(p, at, 1);
+	printf("### refilled in %ld us\n", now_us() - start_us);
+	for (at = 0; at < p->bytes; at += p->page_bytes)
+		wrong += check_page(p, at, 0);
+	printf("### holes: %zu words wrong\n", wrong);
 	return wrong;
 }
 
@@ -276,31 +365,23 @@ static void run_beside(const char *command)
 
 static int holes(size_t bytes, size_t piece, long seconds, const char *command)
 {
-	char *p = map_bytes(bytes, -1);
-	size_t at, freed = 0, wrong = 0;
-	long start_us;
+	struct pieces p = map_pieces(bytes, piece);
 
-	madvise(p, bytes, MADV_NOHUGEPAGE);
-	for (at = 0; at + piece <= bytes; at += piece)
-		check_piece(p, at, piece, 1);
-	for (at = 0; at + piece <= bytes; at += 2 * piece) {
-		madvise(p + at, piece, MADV_DONTNEED);
-		freed += piece;
-	}
-	printf("### freed %zu bytes\n### mark holed\n", freed);
-	fflush(stdout);
+	free_holes(&p);
 	run_beside(command);
 	sleep_ms(seconds * 1000);
-	printf("### mark kept\n");
-	fflush(stdout);
-	start_us = now_us();
-	for (at = 0; at + piece <= bytes; at += 2 * piece)
-		check_piece(p, at, piece, 1);
-	printf("### refilled in %ld us\n", now_us() - start_us);
-	for (at = 0; at + piece <= bytes; at += piece)
-		wrong += check_piece(p, at, piece, 0);
-	printf("### holes: %zu words wrong\n", wrong);
-	return !!wrong;
+	return !!refill_holes(&p);
+}
+
+static int gaps(size_t bytes, size_t piece, const char *command)
+{
+	struct pieces p = map_pieces(bytes, piece);
+
+	find_frames(&p);
+	free_holes(&p);
+	if (system(command))
+		fail(command);
+	return !!refill_holes(&p);
 }
 
 int main(int argc, char **argv)
@@ -321,9 +402,12 @@ int main(int argc, char **argv)
 		return scatter(n[2] * MIB, n[3], n[4]);
 	if (!strcmp(cmd, "holes") && (argc == 5 || argc == 6))
 		return holes(n[2] * MIB, n[3] * 1024, n[4], argv[5]);
+	if (!strcmp(cmd, "gaps") && argc == 5)
+		return gaps(n[2] * MIB, n[3] * 1024, argv[4]);
 	fprintf(stderr, "usage: benchload churn MIB PAUSE_MS CYCLES |\n");
 	fprintf(stderr, "       faults anon|huge|file TASKS MIB ROUNDS |\n");
 	fprintf(stderr, "       build PROCESSES JOBS | scatter MIB CYCLES PAUSE_MS |\n");
-	fprintf(stderr, "       holes MIB PIECE_KIB SECONDS [COMMAND]\n");
+	fprintf(stderr, "       holes MIB PIECE_KIB SECONDS [COMMAND] |\n");
+	fprintf(stderr, "       gaps MIB PIECE_KIB COMMAND\n");
 	return 2;
 }

@@ -9,6 +9,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#ifdef __x86_64__
+#include <x86intrin.h>
+#endif
 
 #define MIB		(1024UL * 1024)
 #define PAGE_BYTES	4096UL
@@ -20,6 +23,22 @@ static inline long now_us(void)
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000000L + ts.tv_nsec / 1000;
 }
+
+/* The processor's counter; under -icount, of instructions. */
+#ifdef __x86_64__
+static inline unsigned long long now_cycles(void)
+{
+	return __rdtsc();
+}
+#else
+static inline unsigned long long now_cycles(void)
+{
+	unsigned long long cycles;
+
+	asm volatile("mrs %0, cntvct_el0" : "=r"(cycles));
+	return cycles;
+}
+#endif
 
 static inline void sleep_ms(long ms)
 {

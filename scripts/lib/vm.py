@@ -5,6 +5,7 @@ import functools
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import signal
@@ -21,6 +22,11 @@ PAGE = os.sysconf('SC_PAGE_SIZE')
 END = re.compile(r'### guest-exit (\d+)')
 TRACE = re.compile(r'ram_block_discard_range (\S+)@(0x[0-9a-f]+) \+ '
                    r'(0x[0-9a-f]+): madvise: (\d) fallocate: (\d) ret: (-?\d+)')
+
+# What a guest of each architecture is: QEMU's machine, the console in it, and the
+# processor under TCG.
+MACHINES = {'x86_64': ('q35', 'ttyS0', 'max'),
+            'aarch64': ('virt,gic-version=max', 'ttyAMA0', 'max')}
 
 
 class Failure(Exception):
@@ -42,10 +48,17 @@ def say(*words):
     print(*words, file=sys.stderr, flush=True)
 
 
-def initramfs(command, out):
+def machine_of(kernel):
+    """What platform.machine() says on a machine that runs this kernel."""
+    with open(kernel, 'rb') as image:
+        return 'aarch64' if image.read(64)[56:60] == b'ARM\x64' else 'x86_64'
+
+
+def initramfs(machine, command, out):
     """The initramfs that runs the shell script COMMAND, as the file OUT."""
     builder = os.path.join(TOP, 'scripts/lib/initramfs')
-    done = subprocess.run([builder, out], input=command, text=True,
+    option = ['-a'] if machine == 'aarch64' else []
+    done = subprocess.run([builder, *option, out], input=command, text=True,
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                           check=False)
     if done.returncode:
@@ -55,11 +68,14 @@ def initramfs(command, out):
 
 @functools.lru_cache
 def choose_accel(kernel, wanted):
-    """'kvm' where a trial boot of this kernel proves it, else 'tcg'."""
+    """'kvm' where a trial boot of this kernel proves it, else 'tcg'; always that
+    for a kernel of another architecture."""
     wanted = wanted or os.environ.get('ACCEL') or 'auto'
     if wanted not in ('auto', 'kvm', 'tcg'):
         raise Failure('choosing the accelerator', f"'{wanted}' is none of auto, kvm, tcg",
                       'ACCEL=tcg, or leave ACCEL unset')
+    if machine_of(kernel) != platform.machine():
+        return 'tcg'
     if wanted != 'auto':
         return wanted
     if not os.access('/dev/kvm', os.R_OK | os.W_OK):
@@ -118,15 +134,16 @@ class Guest:
         self.log = os.path.join(BUILD, 'console', name + '.log')
 
     def command_line(self):
+        machine, console, cpu = MACHINES[machine_of(self.kernel)]
         accel = 'tcg' if self.icount is not None else choose_accel(self.kernel, self.accel)
-        cpu = 'host' if accel == 'kvm' else 'max'
+        cpu = 'host' if accel == 'kvm' else cpu
         if accel == 'tcg':
             accel += ',thread=single' if self.icount is not None else ',thread=multi'
-        line = ['qemu-system-x86_64', '-nodefaults', '-no-user-config', '-display', 'none',
-                '-no-reboot', '-machine', 'q35', '-accel', accel, '-cpu', cpu,
+        line = [self.qemu(), '-nodefaults', '-no-user-config', '-display', 'none',
+                '-no-reboot', '-machine', machine, '-accel', accel, '-cpu', cpu,
                 '-m', str(self.memory), '-smp', str(self.smp if self.icount is None else 1),
                 '-kernel', self.kernel, '-initrd', self.initrd, '-serial', 'stdio',
-                '-append', f'console=ttyS0 panic=-1 reboot=t loglevel=5 {self.append}'.strip()]
+                '-append', f'console={console} panic=-1 reboot=t loglevel=5 {self.append}'.strip()]
         if self.icount is not None:
             line += ['-icount', f'shift={self.icount},sleep=off']
         if self.balloon != 'none':
@@ -141,20 +158,23 @@ class Guest:
             line = ['setpriv', '--pdeathsig', 'KILL'] + line
         return self.prefix + line + self.extra
 
+    def qemu(self):
+        return f'qemu-system-{machine_of(self.kernel)}'
+
     @property
     def initrd(self):
         return os.path.join(BUILD, 'initramfs', self.name + '.cpio')
 
     def start(self):
-        if not shutil.which('qemu-system-x86_64'):
-            raise Failure('starting the guest', 'qemu-system-x86_64 is not installed',
-                          'scripts/install-deps run')
         if not os.path.isfile(self.kernel):
             raise Failure('starting the guest', f'there is no kernel image {self.kernel}',
                           'scripts/build')
+        if not shutil.which(self.qemu()):
+            raise Failure('starting the guest', f'{self.qemu()} is not installed',
+                          'scripts/install-deps check')
         os.makedirs(os.path.dirname(self.initrd), exist_ok=True)
         os.makedirs(os.path.dirname(self.log), exist_ok=True)
-        initramfs(self.command, self.initrd)
+        initramfs(machine_of(self.kernel), self.command, self.initrd)
         if self.trace and os.path.exists(self.trace):
             os.unlink(self.trace)
         line = self.command_line()
