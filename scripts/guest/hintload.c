@@ -7,6 +7,7 @@
  *   hintload churn MIB PAUSE_MS SECONDS   fill and free it again and again
  *   hintload watch SECONDS [EVERY_MS]     print the memory's state
  *   hintload settle SECONDS               wait until all is hinted
+ *   hintload reach BYTES SECONDS          wait until acknowledged_bytes is that
  *   hintload flush 1|2                    write that to "flush", and wait
  *   hintload record SECONDS               print free memory as it changes
  *   hintload sum                          print the zones' counters, summed
@@ -189,6 +190,16 @@ static int settle(long seconds)
 	return quiet < enough;
 }
 
+static int reach(unsigned long long bytes, long seconds)
+{
+	long end = now_ms() + seconds * 1000;
+	struct sums s;
+
+	while (read_sums(&s) && s.acknowledged < bytes && now_ms() < end)
+		sleep_ms(250);
+	return s.acknowledged < bytes;
+}
+
 static int flush(const char *what)
 {
 	int fd = open(SYSFS "/flush", O_WRONLY), error = 0;
@@ -213,6 +224,8 @@ int main(int argc, char **argv)
 		return watch(a, b > 0 ? b : 200);
 	if (!strcmp(cmd, "settle") && a > 0)
 		return settle(a);
+	if (!strcmp(cmd, "reach") && b > 0)
+		return reach(a, b);
 	if (!strcmp(cmd, "flush") && a > 0)
 		return flush(argv[2]);
 	if (!strcmp(cmd, "record") && a > 0)
@@ -223,6 +236,6 @@ int main(int argc, char **argv)
 	}
 	fprintf(stderr, "usage: hintload touch MIB [small] | settle SECONDS | sum |\n");
 	fprintf(stderr, "       churn MIB PAUSE_MS SECONDS | watch SECONDS [EVERY_MS] |\n");
-	fprintf(stderr, "       flush 1|2 | record SECONDS\n");
+	fprintf(stderr, "       flush 1|2 | record SECONDS | reach BYTES SECONDS\n");
 	return 2;
 }
