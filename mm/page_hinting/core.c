@@ -454,7 +454,6 @@ static void start_running(void)
 	static_branch_enable(&page_hinting_key);
 	set_state(PAGE_HINTING_RUNNING);
 	page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
-	page_hinting_zones_watch_lists();
 }
 
 static void stop_running(void)

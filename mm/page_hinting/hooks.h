@@ -35,6 +35,7 @@ void __page_hinting_removed(struct page *page, struct zone *zone,
 			    unsigned int order, int migratetype);
 void __page_hinting_moved(struct page *page, struct zone *zone,
 			  unsigned int order, int old_mt, int new_mt);
+void __page_hinting_cpu_idle(void);
 void __page_hinting_back_off(gfp_t gfp_mask, unsigned int order,
 			     const struct alloc_context *ac);
 void __page_hinting_split_begin(struct page *page, struct zone *zone);
@@ -118,6 +119,12 @@ page_hinting_back_off(gfp_t gfp_mask, unsigned int order,
 	if (page_hinting_active())
 		__page_hinting_back_off(gfp_mask, order, ac);
 }
+/* This CPU becomes idle, and what it has freed may be in its lists. */
+static __always_inline void page_hinting_cpu_idle(void)
+{
+	if (page_hinting_active())
+		__page_hinting_cpu_idle();
+}
 #else
 static inline bool page_hinting_active(void)
 {
@@ -159,6 +166,10 @@ static inline bool page_hinting_stays_apart(bool hinting, struct page *buddy,
 
 static inline void page_hinting_back_off(gfp_t gfp_mask, unsigned int order,
 					 const struct alloc_context *ac)
+{
+}
+
+static inline void page_hinting_cpu_idle(void)
 {
 }
 #endif /* CONFIG_PAGE_HINTING */

@@ -52,9 +52,8 @@
 #define PAGE_HINTING_TURN_MS		20
 /* While nothing may be pulled, look this seldom. */
 #define PAGE_HINTING_LOOK_MAX_MS	10000
-/* Look at the per-CPU lists this often, and, if nothing changes, less often. */
+/* A per-CPU list that was not used for this long is not in use. */
 #define PAGE_HINTING_LISTS_MS		2000
-#define PAGE_HINTING_LISTS_MAX_MS	64000
 /* Memory is idle when it was free for so long at first, and at most. */
 #define PAGE_HINTING_SETTLE_MS		125
 #define PAGE_HINTING_SETTLE_MAX_MS	10000
@@ -291,7 +290,7 @@ struct page_hinting_zone {
 
 	unsigned long quiet_until;
 	bool turn_owed;
-	unsigned int __percpu *listed;
+	int __percpu *listed;
 };
 
 /**
@@ -369,7 +368,6 @@ int page_hinting_zones_update(void);
 void page_hinting_zones_destroy(void);
 void page_hinting_give_up(struct page_hinting_zone *pz, bool all);
 int page_hinting_zones_init(void);
-void page_hinting_zones_watch_lists(void);
 
 /* flush.c */
 int page_hinting_flush(bool anew);

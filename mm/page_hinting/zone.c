@@ -8,8 +8,7 @@
  * what the host is done with, in any order, and again. With nothing unhinted
  * it sleeps until a free wakes it, or an allocation does that takes what was
  * hinted a moment ago; without a timer, once the per-CPU lists are emptied and
- * the ladder is at its end. Those lists are looked at for another minute, and
- * then by a timer that does not wake an idle CPU.
+ * the ladder is at its end.
  *
  * A wake-up sets a bit and then wakes; the thread takes all bits before it
  * begins to work, so that one that comes meanwhile makes it work again.
@@ -470,8 +469,6 @@ static unsigned long work(struct page_hinting_zone *pz)
 	pz->drain_lists |= test_bit(PAGE_HINTING_EV_LISTS, &events);
 	if (test_bit(PAGE_HINTING_EV_CHANGED, &events))
 		forget_samples(pz);
-	if (events & (BIT(PAGE_HINTING_EV_FREED) | BIT(PAGE_HINTING_EV_TAKEN)))
-		page_hinting_zones_watch_lists();
 
 	do {
 		bring_home();
@@ -548,103 +545,92 @@ static int create_thread(struct page_hinting_zone *pz)
 	return 0;
 }
 
-/* Is this so much that it is no accident? */
+/* When less than this came or went, a per-CPU list has not been used. */
 #define LISTS_CHANGE_PAGES	((int)(SZ_1M >> PAGE_SHIFT))
 
-/* Protects what was seen of the per-CPU lists; see look_at_lists(). */
-static DEFINE_MUTEX(lists_mutex);
-static unsigned int lists_wait_ms;
-
-/*
- * How much is in a CPU's list and has not been used since the last look; sets
- * @changed if that was used.
- */
-static unsigned int pages_unused(struct page_hinting_zone *pz, int cpu,
-				 bool *changed)
+/* How much is in a CPU's list, and how much more or less than at the last look. */
+static int list_pages(struct page_hinting_zone *pz, int cpu, int *change)
 {
-	struct per_cpu_pages *pcp = per_cpu_ptr(pz->zone->per_cpu_pageset, cpu);
-	unsigned int *last = per_cpu_ptr(pz->listed, cpu);
-	int count = data_race(pcp->count);
-	int change = count - (int)*last;
+	int pages = data_race(per_cpu_ptr(pz->zone->per_cpu_pageset,
+					  cpu)->count);
 
-	lockdep_assert_held(&lists_mutex);
-	*last = count;
-	if (abs(change) < LISTS_CHANGE_PAGES)
-		return count;
-	*changed = true;
-	return 0;
+	*change = pages - READ_ONCE(*per_cpu_ptr(pz->listed, cpu));
+	return pages;
 }
 
-/* Returns whether a list has changed much since the last look. */
-static bool look_at_all_lists(void)
+/* Returns whether the list of a CPU was used since the last look. */
+static bool look_at_list(struct page_hinting_zone *pz, int cpu,
+			 unsigned long *unused_pages)
+{
+	int change, pages = list_pages(pz, cpu, &change);
+
+	WRITE_ONCE(*per_cpu_ptr(pz->listed, cpu), pages);
+	if (abs(change) >= LISTS_CHANGE_PAGES)
+		return true;
+	*unused_pages += pages;
+	return false;
+}
+
+static void look_at_lists(struct work_struct *work)
 {
 	struct page_hinting_zone *pz;
-	bool changed = false;
+	bool used = false;
 	int cpu, idx;
 
+	/* The lists of a zone of which the last block goes offline are freed. */
 	get_online_mems();
 	idx = srcu_read_lock(&page_hinting_srcu);
 	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
 				 srcu_read_lock_held(&page_hinting_srcu)) {
-		unsigned long pages = 0;
+		unsigned long unused_pages = 0;
 
 		for_each_online_cpu(cpu)
-			pages += pages_unused(pz, cpu, &changed);
-		if (pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
+			used |= look_at_list(pz, cpu, &unused_pages);
+		if (unused_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
 			page_hinting_wake(pz, PAGE_HINTING_EV_LISTS);
 	}
 	srcu_read_unlock(&page_hinting_srcu, idx);
 	put_online_mems();
-	return changed;
-}
-
-static void look_at_lists(struct work_struct *work);
-static DECLARE_DEFERRABLE_WORK(lists_idle_work, look_at_lists);
-static DECLARE_DELAYED_WORK(lists_work, look_at_lists);
-
-/*
- * Memory that is freed into the per-CPU lists alone wakes nobody, and would stay
- * there. So they are looked at from time to time, and emptied if much in them
- * has not been used since the last time. This is done less and less often while
- * nothing changes, and then by a timer that does not wake an idle CPU.
- */
-static void look_at_lists(struct work_struct *work)
-{
-	guard(mutex)(&lists_mutex);
-	cancel_delayed_work(&lists_work);
-	cancel_delayed_work(&lists_idle_work);
-	if (look_at_all_lists())
-		lists_wait_ms = PAGE_HINTING_LISTS_MS;
-	else
-		lists_wait_ms *= 2;
-	if (page_hinting_get_state() != PAGE_HINTING_RUNNING)
-		return;
-	if (lists_wait_ms <= PAGE_HINTING_LISTS_MAX_MS)
-		schedule_delayed_work(&lists_work,
-				      msecs_to_jiffies(lists_wait_ms));
-	else
-		schedule_delayed_work(&lists_idle_work,
+	if (used)
+		schedule_delayed_work(to_delayed_work(work),
 				      msecs_to_jiffies(PAGE_HINTING_LISTS_MS));
 }
 
-/**
- * page_hinting_zones_watch_lists - memory is used: look at the per-CPU lists
- *
- * This ends by itself when hinting stops.
- *
- * Context: Process context.
- */
-void page_hinting_zones_watch_lists(void)
+static DECLARE_DELAYED_WORK(lists_work, look_at_lists);
+
+static void look_at_lists_later(struct irq_work *work)
 {
-	guard(mutex)(&lists_mutex);
-	/* A look that is due soon is not put off. */
-	if (lists_wait_ms == PAGE_HINTING_LISTS_MS &&
-	    delayed_work_pending(&lists_work))
-		return;
-	lists_wait_ms = PAGE_HINTING_LISTS_MS;
-	cancel_delayed_work(&lists_work);
 	schedule_delayed_work(&lists_work,
 			      msecs_to_jiffies(PAGE_HINTING_LISTS_MS));
+}
+
+static DEFINE_IRQ_WORK(lists_irq_work, look_at_lists_later);
+
+/*
+ * See page_hinting_cpu_idle(). Memory that is freed into a per-CPU list alone
+ * wakes nobody, and would stay there. So when a CPU that has used its list
+ * becomes idle, the lists are looked at a moment later, until none is used any
+ * more, and emptied if there is much in them.
+ *
+ * Called with interrupts off, while the tick is being stopped. A timer that was
+ * started here would not be seen; hence the irq_work.
+ */
+void __page_hinting_cpu_idle(void)
+{
+	struct page_hinting_zone *pz;
+	int change;
+
+	if (delayed_work_pending(&lists_work))
+		return;
+	rcu_read_lock();
+	list_for_each_entry_rcu(pz, &page_hinting_zones, node) {
+		list_pages(pz, smp_processor_id(), &change);
+		if (abs(change) < LISTS_CHANGE_PAGES)
+			continue;
+		irq_work_queue(&lists_irq_work);
+		break;
+	}
+	rcu_read_unlock();
 }
 
 static void publish_zone(struct page_hinting_zone *pz)
@@ -678,7 +664,7 @@ static int add_zone(struct zone *zone)
 	init_waitqueue_head(&pz->wait);
 	init_irq_work(&pz->wake_work, wake_from_irq_work);
 
-	pz->listed = alloc_percpu(unsigned int);
+	pz->listed = alloc_percpu(int);
 	if (!pz->listed) {
 		kfree(pz);
 		return -ENOMEM;
