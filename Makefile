@@ -6,11 +6,12 @@ MAKEFLAGS += --no-print-directory
 CONFIG ?= hinting
 export BASE KSRC MEM ACCEL JOBS ONLY RUNS FULL
 
-.PHONY: help run check bench kernel series assemble refresh kunit lint clean
+.PHONY: help run check check-all bench kernel series assemble refresh kunit lint clean
 
 help:
 	@echo 'make run       show a guest that gives its memory back: a table and a picture'
 	@echo 'make check     test everything: KUnit, selftests in guests, the host'"'"'s view'
+	@echo 'make check-all the same, and what takes long: guests of arm64'
 	@echo 'make bench     measure it, in half an hour; FULL=1: all, in hours, goes on where it was'
 	@echo 'make kernel    build a guest kernel; the last line is the path of its bzImage'
 	@echo 'make series    write the patches for git am into out/series-BASE/'
@@ -35,6 +36,9 @@ help:
 
 run check bench kunit lint series assemble refresh:
 	@scripts/$@
+
+check-all:
+	@scripts/check --all
 
 kernel:
 	@scripts/build -c '$(CONFIG)'

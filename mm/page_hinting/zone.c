@@ -624,6 +624,9 @@ void __page_hinting_cpu_idle(void)
 		return;
 	rcu_read_lock();
 	list_for_each_entry_rcu(pz, &page_hinting_zones, node) {
+		/* An empty zone has no lists any more; vmstat asks the same. */
+		if (!populated_zone(pz->zone))
+			continue;
 		list_pages(pz, smp_processor_id(), &change);
 		if (abs(change) < LISTS_CHANGE_PAGES)
 			continue;

@@ -25,10 +25,16 @@ HOLES = 192 * MIB   # what "benchload holes 384" frees
 GUIDS = {'before': '324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87',
          'after': '4d1d4bf6-9bb6-4c91-8b87-324e6eafd1d1'}
 TESTS = []
+SLOW = set()        # those that only "make check-all" runs, or who asks for them by name
 
 
 def test(function):
     TESTS.append(function)
+    return function
+
+
+def slow(function):
+    SLOW.add(function)
     return function
 
 
@@ -312,6 +318,7 @@ def safe_on_arm64(report, kernels, flavour, more=''):
     tap.no_splat(report, vmguest, flavour)
 
 
+@slow
 @test
 def arm64(report, kernels):
     """arm64 with pages of 4 KiB: safe on hosts with pages of 64 KiB, unless told otherwise"""
@@ -328,6 +335,7 @@ def arm64(report, kernels):
                   'arm64: page_hinting_safe_order=0 allows smaller ones')
 
 
+@slow
 @test
 def arm64_64k(report, kernels):
     """arm64 with pages of 64 KiB drains, down to single pages"""
