@@ -66,7 +66,7 @@ unsigned int page_hinting_flush_timeout_ms = PAGE_HINTING_FLUSH_TIMEOUT_MS;
  * the memory around a smaller block would be lost. A device may raise it.
  */
 unsigned int page_hinting_safe_order __read_mostly =
-	HOST_PAGE_SHIFT > PAGE_SHIFT ? HOST_PAGE_SHIFT - PAGE_SHIFT : 0;
+	MAX(HOST_PAGE_SHIFT, PAGE_SHIFT) - PAGE_SHIFT;
 
 /* Why no driver may hint, whatever its device. */
 static enum page_hinting_refusal barred = PAGE_HINTING_NOT_REFUSED;

@@ -125,6 +125,7 @@ static __always_inline void page_hinting_cpu_idle(void)
 	if (page_hinting_active())
 		__page_hinting_cpu_idle();
 }
+
 #else
 static inline bool page_hinting_active(void)
 {
