@@ -119,13 +119,13 @@ page_hinting_back_off(gfp_t gfp_mask, unsigned int order,
 	if (page_hinting_active())
 		__page_hinting_back_off(gfp_mask, order, ac);
 }
+
 /* This CPU becomes idle, and what it has freed may be in its lists. */
 static __always_inline void page_hinting_cpu_idle(void)
 {
 	if (page_hinting_active())
 		__page_hinting_cpu_idle();
 }
-
 #else
 static inline bool page_hinting_active(void)
 {
