@@ -177,8 +177,8 @@ static inline bool page_hinting_in_flight(const struct page *page)
  *
  * To be called before pages are isolated, as blocks in flight look unmovable.
  * If there are some it waits up to a quarter of a second, and keeps hinting off
- * the zone for as long. What is still in flight then makes the caller fail as any unmovable
- * page would.
+ * the zone for as long. What is still in flight then makes the caller fail as
+ * any unmovable page would.
  *
  * Context: Process context, may sleep. Holds no lock on return.
  */

@@ -46,7 +46,7 @@
 #define PAGE_HINTING_KEEP_NONE		NR_PAGE_ORDERS
 /* After a sign of pressure a zone is left alone for this long. */
 #define PAGE_HINTING_BACK_OFF_MS	1000
-/* After blocks came home for who asked for a range, for this long. */
+/* The same after blocks of a range came home, until the caller isolates it. */
 #define PAGE_HINTING_HOLD_MS		250
 /* What a zone has for itself after it was left alone. */
 #define PAGE_HINTING_TURN_MS		20

@@ -130,8 +130,8 @@ static unsigned long fill(struct page_hinting_device *dev,
 
 /*
  * One batch, and bring home what the host is done with; @nr_home is set to how
- * many blocks that are. The device is only held for so long: a fast host must
- * not keep those waiting who want to stop it or to remove a zone.
+ * many blocks that are. The SRCU section is as short as that, because stopping
+ * the device and removing a zone wait for it, however fast the host is.
  */
 static unsigned long hint_batch(struct page_hinting_zone *pz,
 				unsigned int order, unsigned long want_pages,
@@ -183,11 +183,11 @@ static unsigned long hint(struct page_hinting_zone *pz, unsigned int flush_nr,
 			WRITE_ONCE(pz->turn_owed, false);
 		cond_resched();
 	}
-	if (left_pages >> order && page_hinting_quiet_left(pz)) {
+	if (!page_hinting_quiet_left(pz)) {
+		WRITE_ONCE(pz->turn_owed, false);
+	} else if (left_pages >> order) {
 		page_hinting_skipped(pz, PAGE_HINTING_SKIP_BACK_OFF);
 		WRITE_ONCE(pz->turn_owed, true);
-	} else {
-		WRITE_ONCE(pz->turn_owed, false);
 	}
 	return pages - left_pages;
 }
@@ -259,21 +259,17 @@ static unsigned long go_idle(struct page_hinting_zone *pz,
 }
 
 /*
- * Count the next blocks. Returns false if there are no more, or if hinting has
- * stopped meanwhile: whoever stopped it waits for this before it voids marks.
+ * Count the next blocks, unless hinting has stopped. To stop it, the state is
+ * set and this section is waited for; the marks are voided after that.
  */
-static bool count_some(struct page_hinting_zone *pz)
+static void count_some(struct page_hinting_zone *pz)
 {
 	int idx = srcu_read_lock(&page_hinting_srcu);
-	bool more = false;
 
-	if (page_hinting_get_state() == PAGE_HINTING_RUNNING) {
-		more = page_hinting_count_chunk(pz);
-		if (!more)
-			forget_samples(pz);
-	}
+	if (page_hinting_get_state() == PAGE_HINTING_RUNNING &&
+	    !page_hinting_count_chunk(pz))
+		forget_samples(pz);
 	srcu_read_unlock(&page_hinting_srcu, idx);
-	return more;
 }
 
 /* Count all blocks, if they are not. Returns false if that was broken off. */
@@ -577,6 +573,8 @@ static void look_at_lists(struct work_struct *work)
 	bool used = false;
 	int cpu, idx;
 
+	if (page_hinting_get_state() != PAGE_HINTING_RUNNING)
+		return;
 	/* The lists of a zone of which the last block goes offline are freed. */
 	get_online_mems();
 	idx = srcu_read_lock(&page_hinting_srcu);
