@@ -151,13 +151,13 @@ static void sum_up(struct page_hinting_zone *pz)
 			if (order >= pz->min_order)
 				pz->unhinted_pages += pages;
 		}
-	pz->low_pages = 0;
 }
 
-/* All that is free, as far as the ladder reaches, is not less for hinting. */
+/* All that is free, or would be if somebody had needed what is gone. */
 static unsigned long zone_free(struct page_hinting_zone *pz)
 {
-	return pz->reach_pages + pz->hinted_pages + pz->in_flight_pages;
+	return pz->reach_pages + pz->hinted_pages + pz->in_flight_pages +
+	       pz->gone_pages;
 }
 
 static void wake_armed(struct page_hinting_zone *pz,
@@ -207,14 +207,11 @@ static void uncount_unhinted(struct page_hinting_zone *pz, unsigned int order,
 		pz->unhinted_pages -= 1UL << order;
 }
 
-/* A hinted block is about to be uncounted, though nobody needs its memory. */
-static void forgive(struct page_hinting_zone *pz, unsigned int order)
+/* A hinted block goes, which was or will be uncounted, and nobody needs it. */
+static void is_gone(struct page_hinting_zone *pz, unsigned int order)
 {
-	pz->last_hinted_pages -= 1UL << order;
-	if (order < pz->min_order)
-		pz->last_small_pages -= 1L << order;
-	pz->hinted_high_pages -= 1UL << order;
 	pz->reused_pages -= 1UL << order;
+	pz->gone_pages += 1UL << order;
 }
 
 /* What was hinted is used again, or, for a moment, merged or split. */
@@ -229,28 +226,28 @@ static void uncount_hinted(struct page_hinting_zone *pz, unsigned int order,
 	/* Isolated memory goes offline, or is moved: that is no demand. */
 	if (is_migrate_isolate(migratetype)) {
 		count_pages(pz, PAGE_HINTING_COUNT_VOIDED, 1UL << order);
-		forgive(pz, order);
+		is_gone(pz, order);
 	}
 }
 
 /*
- * Something was taken: remember the least that there was. Not while a block is
- * split or merges, when its parts are on no list for a moment.
+ * Something was taken: remember when that began, the least that there was, and
+ * until when. Not while a block is split or merges, when its parts are on no list
+ * for a moment.
  */
 static void note_low(struct page_hinting_zone *pz)
 {
-	if (pz->splits || pz->merges)
+	unsigned long free_pages = zone_free(pz);
+
+	if (pz->splits || pz->merges || free_pages > pz->low_pages)
 		return;
-	pz->low_pages = min(pz->low_pages, pz->unhinted_pages);
-	pz->free_low_pages = min(pz->free_low_pages, zone_free(pz));
-	if (pz->taken || pz->hinted_pages + PAGE_HINTING_SIGNIFICANT_PAGES >
-			 pz->hinted_high_pages)
+	pz->low_pages = free_pages;
+	pz->low_at = jiffies;
+	if (pz->went || free_pages + PAGE_HINTING_SIGNIFICANT_PAGES >
+			pz->sampled_free_pages)
 		return;
-	pz->taken = true;
-	pz->taken_at = jiffies;
-	/* Later on it could not be told when the rest was taken. */
-	if (pz->wants_taken)
-		wake_armed(pz, PAGE_HINTING_EV_TAKEN);
+	pz->went = true;
+	pz->went_at = jiffies;
 }
 
 static void count_hinted(struct page_hinting_zone *pz, unsigned int order)
@@ -258,7 +255,6 @@ static void count_hinted(struct page_hinting_zone *pz, unsigned int order)
 	pz->hinted_pages += 1UL << order;
 	if (order < pz->min_order)
 		pz->hinted_small_pages += 1UL << order;
-	pz->hinted_high_pages = max(pz->hinted_high_pages, pz->hinted_pages);
 }
 
 /* Buddy -> Buddy|Offline; to the tail of its list, to be used last. */
@@ -288,7 +284,7 @@ static void count_part(struct page_hinting_zone *pz, unsigned int order,
 	}
 	/* The block was of another type: see uncount_hinted(). */
 	count_pages(pz, PAGE_HINTING_COUNT_VOIDED, 1UL << order);
-	forgive(pz, order);
+	is_gone(pz, order);
 }
 
 void __page_hinting_added(struct page *page, struct zone *zone,
@@ -368,7 +364,7 @@ static void lose_mark(struct page_hinting_zone *pz, struct page *buddy)
 	    is_migrate_isolate(get_pageblock_migratetype(buddy)))
 		return;
 	count_pages(pz, PAGE_HINTING_COUNT_MERGED, 1UL << buddy_order(buddy));
-	forgive(pz, buddy_order(buddy));
+	pz->reused_pages -= 1UL << buddy_order(buddy);
 }
 
 bool __page_hinting_stays_apart(struct page *buddy, struct zone *zone)
@@ -390,6 +386,18 @@ bool __page_hinting_stays_apart(struct page *buddy, struct zone *zone)
 	return false;
 }
 
+/* Isolated, or reserved for atomic allocations, or not any more. */
+static void move_gone(struct page_hinting_zone *pz, unsigned int order,
+		      bool goes)
+{
+	if (order < pz->reach_order)
+		return;
+	if (goes)
+		pz->gone_pages += 1UL << order;
+	else
+		pz->gone_pages -= min(pz->gone_pages, 1UL << order);
+}
+
 void __page_hinting_moved(struct page *page, struct zone *zone,
 			  unsigned int order, int old_mt, int new_mt)
 {
@@ -400,6 +408,8 @@ void __page_hinting_moved(struct page *page, struct zone *zone,
 		return;
 	/* In this order, or the move would look like a moment of demand. */
 	count_unhinted(pz, order, new_mt);
+	if (type_is_eligible(old_mt) != type_is_eligible(new_mt))
+		move_gone(pz, order, type_is_eligible(old_mt));
 	uncount_unhinted(pz, order, old_mt);
 	note_low(pz);
 }
@@ -480,9 +490,9 @@ static bool pull_block(struct pull *pull, struct page *page, unsigned int high,
 	struct page_hinting_zone *pz = pull->pz;
 	unsigned long limit_pages = min(pull->limit_pages,
 					allowance(pz, pull->low_order));
-	unsigned long free_low_pages = pz->free_low_pages;
-	unsigned long low_pages = pz->low_pages;
+	unsigned long low_pages = pz->low_pages, low_at = pz->low_at;
 	unsigned int order = high;
+	bool went = pz->went;
 
 	while (order > pull->low_order && 1UL << order > limit_pages)
 		order--;
@@ -491,10 +501,9 @@ static bool pull_block(struct pull *pull, struct page *page, unsigned int high,
 
 	page_hinting_take(pz->zone, page, order, high, migratetype);
 	/* What hinting takes is not demand, nor is the split's own dip. */
-	pz->free_low_pages = free_low_pages;
 	pz->low_pages = low_pages;
-	if (pull->low_order >= pz->min_order)
-		pz->low_pages -= min(low_pages, 1UL << order);
+	pz->low_at = low_at;
+	pz->went = went;
 
 	set_page_private(page, pull->private | order);
 	__SetPageOffline(page);
@@ -686,7 +695,6 @@ static void account_home(struct page_hinting_zone *pz, unsigned int order,
 /* Offline -> free again, unless somebody else holds a reference right now. */
 static bool put_back(struct page_hinting_zone *pz, struct page *page)
 {
-	unsigned long small_pages = pz->hinted_small_pages;
 	unsigned long hinted_pages = pz->hinted_pages;
 	unsigned long reused_pages = pz->reused_pages;
 	unsigned long gained_pages = 0;
@@ -711,12 +719,9 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 	pz->reused_pages = reused_pages;
 	/* Only now, or it would look used for a moment. */
 	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages - (1UL << order));
-	if (hinted) {
-		/* Less than before if a neighbour has lost its mark to it. */
+	/* Less than before if a neighbour has lost its mark to it. */
+	if (hinted)
 		gained_pages = max((long)(pz->hinted_pages - hinted_pages), 0L);
-		pz->marked_pages += gained_pages;
-		pz->marked_small_pages += pz->hinted_small_pages - small_pages;
-	}
 	account_home(pz, order, private, gained_pages);
 	return true;
 }
@@ -993,11 +998,7 @@ void page_hinting_count_start(struct page_hinting_zone *pz)
 		count_pages(pz, PAGE_HINTING_COUNT_VOIDED, pz->hinted_pages);
 	pz->hinted_pages = 0;
 	pz->hinted_small_pages = 0;
-	pz->hinted_high_pages = 0;
-	pz->last_hinted_pages = 0;
-	pz->last_small_pages = 0;
-	pz->marked_pages = 0;
-	pz->marked_small_pages = 0;
+	pz->gone_pages = 0;
 	/* The key may have been switched off in the middle of a split. */
 	pz->keep_order = PAGE_HINTING_KEEP_NONE;
 	pz->splits = false;
@@ -1089,8 +1090,7 @@ static unsigned long sum_up_small_hinted(struct page_hinting_zone *pz)
  * page_hinting_set_orders - change what counts as unhinted
  * @pz: the zone
  * @min_order: at most MAX_PAGE_ORDER
- * @reach_order: at most @min_order; the lowest that a
- *	sweep may go to
+ * @reach_order: at most @min_order; smaller blocks are never hinted
  */
 void page_hinting_set_orders(struct page_hinting_zone *pz,
 			     unsigned int min_order, unsigned int reach_order)
@@ -1104,8 +1104,6 @@ void page_hinting_set_orders(struct page_hinting_zone *pz,
 	pz->hinted_small_pages = 0;
 	if (pz->counted_pfn == ULONG_MAX)
 		pz->hinted_small_pages = sum_up_small_hinted(pz);
-	pz->last_small_pages = pz->hinted_small_pages;
-	pz->marked_small_pages = 0;
 	sum_up(pz);
 	page_hinting_unlock(pz->zone, flags);
 }
@@ -1116,9 +1114,6 @@ void page_hinting_set_orders(struct page_hinting_zone *pz,
  * @stay_pages: not before more than this is unhinted; 0 unless some has to stay
  * @wake_pages: or when this much is unhinted in smaller blocks
  *
- * And when hinted memory is taken, as long as that may turn out to have been
- * hinted too early.
- *
  * Context: The zone's thread. Takes the zone lock.
  * Return: false if there is something to look at already.
  */
@@ -1128,35 +1123,29 @@ bool page_hinting_try_arm(struct page_hinting_zone *pz, unsigned long stay_pages
 	unsigned long flags = page_hinting_lock(pz->zone);
 	bool armed;
 
-	pz->wants_taken = pz->policy.ledger_len || pz->policy.ladder.on_trial;
 	pz->stay_pages = stay_pages;
 	/* What stays is in reach, too. */
 	pz->wake_pages = wake_pages + min(pz->unhinted_pages,
 					  ULONG_MAX - wake_pages);
 	armed = pz->unhinted_pages <= stay_pages &&
-		pz->reach_pages < pz->wake_pages &&
-		!(pz->taken && pz->wants_taken);
+		pz->reach_pages < pz->wake_pages;
 	pz->armed = armed;
-	if (armed)
-		pz->low_pages = min(pz->low_pages, pz->unhinted_pages);
 	page_hinting_unlock(pz->zone, flags);
 	return armed;
 }
 
-/* Unhinted memory in blocks of @order and above, below the minimum order. */
-static unsigned long sum_up_small(struct page_hinting_zone *pz,
-				  unsigned int order)
+/* Unhinted memory below the minimum order, in reach, by order. */
+static void sum_up_small(struct page_hinting_zone *pz, unsigned long *pages)
 {
-	unsigned long pages = 0;
+	unsigned int order;
 	int migratetype;
 
-	for (; order < pz->min_order; order++)
+	for (order = pz->reach_order; order < pz->min_order; order++)
 		for (migratetype = 0; migratetype < MIGRATE_TYPES;
 		     migratetype++)
 			if (type_is_eligible(migratetype))
-				pages += pz->nr_unhinted[order][migratetype] <<
-					 order;
-	return pages;
+				pages[order] += pz->nr_unhinted[order][migratetype]
+						<< order;
 }
 
 /* Is there memory that would be hinted but for the type of its pageblock? */
@@ -1174,65 +1163,53 @@ static bool has_ineligible(struct page_hinting_zone *pz)
 	return false;
 }
 
-/* Hinted memory that was used since the last sample, whatever else joined. */
-static void sample_taken(struct page_hinting_zone *pz,
-			 struct page_hinting_sample *sample)
-{
-	long taken_pages = pz->last_hinted_pages + pz->marked_pages -
-			   (long)pz->hinted_pages;
-	long small_pages = pz->last_small_pages + pz->marked_small_pages -
-			   (long)pz->hinted_small_pages;
-
-	taken_pages = max(taken_pages, 0L);
-	sample->taken_small_pages = clamp(small_pages, 0L, taken_pages);
-	sample->taken_pages = taken_pages - sample->taken_small_pages;
-	sample->taken_ms = sample->now_ms;
-	if (pz->taken)
-		sample->taken_ms -= jiffies_to_msecs(jiffies - pz->taken_at);
-
-	pz->last_hinted_pages = pz->hinted_pages;
-	pz->last_small_pages = pz->hinted_small_pages;
-	pz->hinted_high_pages = pz->hinted_pages;
-	pz->marked_pages = 0;
-	pz->marked_small_pages = 0;
-	pz->taken = false;
-}
-
 /**
  * page_hinting_take_sample - what happened since the last sample
  * @pz: the zone
  * @sample: is set
  *
- * Context: The zone's thread, which is not armed any more.
+ * Context: The zone's thread, which is not armed any more. Takes the zone lock.
+ * Return: how much hinted memory was used since the last sample.
  */
-void page_hinting_take_sample(struct page_hinting_zone *pz,
-			      struct page_hinting_sample *sample)
+unsigned long page_hinting_take_sample(struct page_hinting_zone *pz,
+				       struct page_hinting_sample *sample)
 {
 	unsigned long flags = page_hinting_lock(pz->zone);
+	/* What was split was so because a part of it was used. */
+	unsigned long used_pages = pz->reused_pages +
+				   pz->totals[PAGE_HINTING_COUNT_SPLIT].pages;
+	unsigned long taken_pages = used_pages - pz->sampled_used_pages;
 
+	memset(sample, 0, sizeof(*sample));
 	sample->now_ms = ktime_to_ms(ktime_get());
-	sample->low_pages = pz->low_pages;
-	sample->unhinted_pages = pz->unhinted_pages;
-	sample->small_pages = pz->reach_pages - pz->unhinted_pages;
-	sample->sweep_pages = sum_up_small(pz, pz->policy.ladder.order);
 	sample->free_pages = zone_free(pz);
-	sample->free_low_pages = pz->free_low_pages;
-	sample_taken(pz, sample);
+	sample->low_pages = pz->low_pages;
+	sample->low_ms = sample->now_ms -
+			 jiffies_to_msecs(jiffies - pz->low_at);
+	sample->went_ms = pz->went ? sample->now_ms -
+				     jiffies_to_msecs(jiffies - pz->went_at) :
+				     sample->low_ms;
+	sample->unhinted_pages = pz->unhinted_pages;
+	sum_up_small(pz, sample->small_pages);
 	if (has_ineligible(pz))
 		page_hinting_skipped(pz, PAGE_HINTING_SKIP_ISOLATED);
 
-	pz->low_pages = pz->unhinted_pages;
-	pz->free_low_pages = sample->free_pages;
+	pz->low_pages = sample->free_pages;
+	pz->low_at = jiffies;
+	pz->sampled_free_pages = sample->free_pages;
+	pz->went = false;
+	pz->sampled_used_pages = used_pages;
 	/* What is freed from here on is seen, or asked for anew. */
 	pz->armed = false;
 	page_hinting_unlock(pz->zone, flags);
+	return taken_pages;
 }
 
 /**
  * page_hinting_in_reach - what could be hinted if nothing was kept
  * @pz: the zone
  *
- * Return: unhinted pages, down to the lowest order of a sweep.
+ * Return: unhinted pages, down to the lowest order that is ever hinted.
  */
 unsigned long page_hinting_in_reach(struct page_hinting_zone *pz)
 {

@@ -56,8 +56,7 @@ static struct page_hinting_device *registered;
 /* The knobs, written under the mutex; what reads them reads them once. */
 unsigned int page_hinting_min_order;
 unsigned int page_hinting_idle_min_order;
-unsigned int page_hinting_settle_ms = PAGE_HINTING_SETTLE_MS;
-unsigned int page_hinting_settle_max_ms = PAGE_HINTING_SETTLE_MAX_MS;
+unsigned int page_hinting_refault_cost_ms = PAGE_HINTING_REFAULT_COST_MS;
 unsigned int page_hinting_flush_timeout_ms = PAGE_HINTING_FLUSH_TIMEOUT_MS;
 
 /*

@@ -220,7 +220,7 @@ static int prepare(bool anew)
  * page_hinting_flush - hint all that is free, and wait until the host has it
  * @anew: also what is hinted already, as after a migration
  *
- * Whatever the policy would keep, down to the lowest order of a sweep, yet
+ * Whatever the policy would keep, down to the lowest order that is ever hinted, yet
  * not what the watermarks keep.
  *
  * Context: Process context, may sleep.

@@ -50,13 +50,16 @@
 #define PAGE_HINTING_HOLD_MS		250
 /* What a zone has for itself after it was left alone. */
 #define PAGE_HINTING_TURN_MS		20
-/* While nothing may be pulled, look this seldom. */
+/* While nothing may be pulled, look this often at first, and then ever less. */
+#define PAGE_HINTING_LOOK_MIN_MS	50
 #define PAGE_HINTING_LOOK_MAX_MS	10000
 /* A per-CPU list that was not used for this long is not in use. */
 #define PAGE_HINTING_LISTS_MS		2000
-/* Memory is idle when it was free for so long at first, and at most. */
-#define PAGE_HINTING_SETTLE_MS		125
-#define PAGE_HINTING_SETTLE_MAX_MS	10000
+/*
+ * What a refault is worth, in time of keeping the memory, unless set. See
+ * Documentation/mm/page_hinting.rst for where it comes from.
+ */
+#define PAGE_HINTING_REFAULT_COST_MS	6700
 /* A host that acknowledges nothing for this long is not waited for. */
 #define PAGE_HINTING_SILENCE_MS		1000
 /* A flush gives up when nothing came home for this long, unless set. */
@@ -140,7 +143,6 @@ enum page_hinting_state {
  */
 enum page_hinting_event {
 	PAGE_HINTING_EV_FREED,		/* there is unhinted memory */
-	PAGE_HINTING_EV_TAKEN,		/* hinted memory was taken */
 	PAGE_HINTING_EV_HARVEST,	/* the host has acknowledged blocks */
 	PAGE_HINTING_EV_WINDOW,		/* a part of the window is free again */
 	PAGE_HINTING_EV_CHANGED,	/* state or knobs are others */
@@ -168,26 +170,21 @@ struct page_hinting_total {
  *	counted. Under zone->lock, as all up to @retry.
  * @unhinted_pages: free, eligible and not hinted, at or above the minimum
  *	order
- * @low_pages: the least of @unhinted_pages since the last sample
  * @reach_pages: as @unhinted_pages, at or above @reach_order
- * @free_low_pages: the least since the last sample of all that is free, hinted
- *	or not
+ * @gone_pages: is not free any more, though nobody needed it
+ * @low_pages: the least since the last sample of all that is free, hinted or
+ *	not, and of @gone_pages
+ * @low_at: jiffies; when that was, the last time
+ * @sampled_free_pages: the same at the last sample
+ * @went: so much was taken since then that it is worth mentioning
+ * @went_at: jiffies; when it first was
  * @hinted_pages: free and marked
  * @hinted_small_pages: that part of it below @min_order
- * @marked_pages: joined @hinted_pages since the last sample, when the host
- *	had acknowledged them
- * @marked_small_pages: the same of @hinted_small_pages; less than 0 when they
- *	merged to larger blocks
- * @last_hinted_pages: @hinted_pages at the last sample
- * @last_small_pages: @hinted_small_pages at the last sample; both less what
- *	lost its mark since and was not needed
- * @hinted_high_pages: the most of @hinted_pages since the last sample
- * @taken: hinted memory worth mentioning was taken since the last sample
- * @taken_at: jiffies; when
  * @in_flight_pages: on @in_flight and @retry
  * @totals: what became of blocks; each wraps
  * @reused_pages: was hinted when somebody took it off the free lists to use
  *	it; wraps
+ * @sampled_used_pages: the same, and what was split, at the last sample
  * @latencies: acknowledged within 2^index microseconds of the pull, and not
  *	within half of that; the last, later; each wraps
  * @splits: a block is split right now, and its parts are on no list yet
@@ -196,13 +193,11 @@ struct page_hinting_total {
  *	they are parts of one that is; PAGE_HINTING_KEEP_NONE but for a moment
  * @counted_pfn: blocks below it are counted; 0 is none and hooks off,
  *	ULONG_MAX is all of them
- * @min_order: smaller blocks than these are what only a sweep hints; lockless,
- *	too
+ * @min_order: smaller blocks than these are hinted later; lockless, too
  * @reach_order: smaller ones than these are never hinted
  * @armed: the thread has nothing to hint and wants to hear of a free
  * @stay_pages: one that leaves more than this unhinted
  * @wake_pages: or of so much in reach
- * @wants_taken: and of hinted memory that is taken
  * @in_flight: blocks that the host has
  * @retry: acknowledged blocks that somebody holds a reference to
  * @reserved_pages: part of the window that is in use, under its lock
@@ -215,6 +210,7 @@ struct page_hinting_total {
  *	could. The thread's.
  * @freed: it was woken by a free since the last look; the thread's
  * @drain_lists: it empties the per-CPU lists next; the thread's
+ * @emptied_lists: it did so since the last look; the thread's
  * @skips: looks that left memory unhinted, by reason; the thread's, read by
  *	who shows them
  * @no_room: there was none in the window a moment ago; the thread's
@@ -242,21 +238,19 @@ struct page_hinting_zone {
 
 	unsigned long nr_unhinted[NR_PAGE_ORDERS][MIGRATE_TYPES];
 	unsigned long unhinted_pages;
-	unsigned long low_pages;
 	unsigned long reach_pages;
-	unsigned long free_low_pages;
 	unsigned long hinted_pages;
 	unsigned long hinted_small_pages;
-	long marked_pages;
-	long marked_small_pages;
-	long last_hinted_pages;
-	long last_small_pages;
-	unsigned long hinted_high_pages;
-	bool taken;
-	unsigned long taken_at;
 	unsigned long in_flight_pages;
+	unsigned long gone_pages;
+	unsigned long low_pages;
+	unsigned long low_at;
+	unsigned long sampled_free_pages;
+	bool went;
+	unsigned long went_at;
 	struct page_hinting_total totals[NR_PAGE_HINTING_COUNTS];
 	unsigned long reused_pages;
+	unsigned long sampled_used_pages;
 	unsigned long latencies[PAGE_HINTING_LATENCIES];
 	bool splits;
 	bool merges;
@@ -267,7 +261,6 @@ struct page_hinting_zone {
 	bool armed;
 	unsigned long stay_pages;
 	unsigned long wake_pages;
-	bool wants_taken;
 	struct list_head in_flight;
 	struct list_head retry;
 
@@ -281,6 +274,7 @@ struct page_hinting_zone {
 	unsigned int look_in_ms;
 	bool freed;
 	bool drain_lists;
+	bool emptied_lists;
 	unsigned long skips[NR_PAGE_HINTING_REASONS];
 	bool no_room;
 	bool cut_short;
@@ -310,8 +304,7 @@ extern struct page_hinting_device __rcu *page_hinting_dev;
 extern unsigned int page_hinting_min_order;
 extern unsigned int page_hinting_idle_min_order;
 extern unsigned int page_hinting_safe_order;
-extern unsigned int page_hinting_settle_ms;
-extern unsigned int page_hinting_settle_max_ms;
+extern unsigned int page_hinting_refault_cost_ms;
 extern unsigned int page_hinting_flush_timeout_ms;
 extern unsigned int page_hinting_nr_restores;
 
@@ -338,8 +331,8 @@ void page_hinting_set_orders(struct page_hinting_zone *pz,
 			     unsigned int min_order, unsigned int reach_order);
 bool page_hinting_try_arm(struct page_hinting_zone *pz, unsigned long stay_pages,
 			  unsigned long wake_pages);
-void page_hinting_take_sample(struct page_hinting_zone *pz,
-			      struct page_hinting_sample *sample);
+unsigned long page_hinting_take_sample(struct page_hinting_zone *pz,
+				       struct page_hinting_sample *sample);
 unsigned long page_hinting_in_reach(struct page_hinting_zone *pz);
 struct page_hinting_total
 page_hinting_get_total(struct page_hinting_zone *pz,

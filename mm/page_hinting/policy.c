@@ -2,522 +2,410 @@
 /*
  * Free page hinting: how much of the free memory is idle.
  *
- * Memory that stayed free and unhinted for a whole settle time was needed by
- * nobody in that time. How much that is follows from the lowest point of the
- * amount of unhinted memory, whichever blocks were allocated and freed in
- * between: a program that allocates and frees the same 512 MB in a loop makes
- * the amount dip by 512 MB again and again, and those stay unhinted, while a
- * one-off free is idle one settle time later.
+ * To keep free memory costs the time that it is kept, as the host could use it.
+ * To hint it costs a refault if it is needed again. What a refault is worth, in
+ * time of keeping the memory, is the one thing that has to be told: the price.
+ * Nothing is kept for longer than that. So keeping never costs more than an idle
+ * time that was worth waiting for would have, and where an idle time is longer
+ * than the price, all of it costs at most twice what it costs to know the future.
+ * Most memory is hinted much earlier:
  *
- *	unhinted
- *	   ^      ______
- *	   |     |      |  __     ____________ <- freed for good
- *	   |_____|      |_|  |___|
- *	   |~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~ <- idle: the lowest point
- *	   +---------------------------------> time
- *	     |<---- settle time ---->|
+ * Free memory is a stack. Allocations take what is not hinted first, and of that
+ * what was freed last. So a level of the stack, by its depth below the recent
+ * peak, has a history: a program that allocates and frees 512 MB in a loop uses
+ * the first 512 MB below the peak each time, whichever blocks these are.
  *
- * The settle time is short to begin with, so that a guest that goes idle gives
- * its memory back at once. A program that pauses for longer than that finds
- * its memory gone, once or twice: then the settle time becomes half as long
- * again as the pause was, and what the program uses stays unhinted from there
- * on. A pause that is much longer than the settle time has to be seen twice,
- * for most memory that is needed again is not needed again and again. When no
- * memory is used any more that had been unused for at least a third of the settle
- * time, that is halved, and soon is short again.
+ *	free ^    peak
+ *	     |  ____      ____      ______ _ _
+ *	     | |    |    |    |    |         level 1: needed again and again
+ *	     | |    |____|    |____|
+ *	     |_|                             level 2: not used
+ *	     +-----------------------------> time
  *
- * What was hinted when is kept in a ledger. Demand for hinted memory is held
- * against its newest entries, whichever blocks it took: had that much less
- * been hinted, the demand would have been met without the host.
+ * Each level counts the idle times after which its memory was needed again.
+ * What is longer ago than twice the price counts half, and so on. This tells what
+ * each waiting time would have cost lately:
  *
- * Free memory in smaller blocks than the usual ones follows after longer
- * idleness, by a ladder of sweeps: when the zone was calm for some settle times,
- * meaning that next to nothing came or went, blocks of 128 KB and more are
- * hinted, after three times as long those of 16 KB, and after twice as long
- * again single pages. A sweep takes all such blocks, as next to none of them
- * came within that time, slice by slice, with a look before each. Larger blocks
- * go on by the settle time meanwhile. Demand breaks a sweep off and begins the
- * waiting anew; when it is for what was swept too early, by the measure of the
- * settle time, the waiting is twice as long from then on, and half of that after
- * each sweep that was not too early.
+ *	needed again before it was over: the idle time
+ *	needed again later: the waiting time and the price
+ *	not needed again, of which a little is always assumed: the waiting time
  *
- * What was freed into the per-CPU lists is free memory that nobody sees, and
- * may be a hundred megabytes. They are emptied when nothing was taken for longer
- * than a pause that was learnt lasts, whatever else is unhinted: so what comes
- * out goes within twice the settle time after the last use; within three times,
- * where that is so short that emptying them in each pause would cost more than
- * it is worth.
+ * The level waits for the time that would have cost least. What nobody has used
+ * lately waits for the shortest one, 1/64 of the price.
+ *
+ * Smaller blocks than the usual ones cost the host and the guest more per byte.
+ * For each two orders, begun or whole, that a block is smaller, its price is
+ * twice as high, and so is the time that it waits.
  */
-#include <linux/array_size.h>
-#include <linux/limits.h>
+#include <linux/log2.h>
+#include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
 
 #include "policy.h"
 
-/*
- * A gap that is so many times the settle time after which its memory was
- * hinted has to be seen twice.
- */
-#define FAR			16
-/* A settle time that was not needed for so many times its length is halved. */
-#define PATIENCE		4
-/*
- * It was needed if memory is used that was unused for such a part of it. Looks
- * tell pauses up to one look too short, and the settle time is half as long
- * again as the pause: a pause is never seen as less than 0.41 of it.
- */
-#define PROOF			3
-#define CAUTION_MAX		6
-/*
- * After such a part of the settle time the per-CPU lists are emptied: more than
- * a learnt pause is of it, and with one look before and one settle time after
- * it less than two settle times.
- */
-#define LISTS_TENTHS		7
-/* But not before this, or, if that is less, so many settle times. */
-#define LISTS_MIN_MS		250U
-#define LISTS_MIN_SETTLES	2U
+/* Depths below this are the first level. */
+#define FIRST_LEVEL_PAGES	((unsigned long)SZ_4M >> PAGE_SHIFT)
+/* A use of all of a level counts so much in &page_hinting_level.lengths. */
+#define PASS			1024U
+/* As if so much of what is used of a level had not been needed again. */
+#define PRIOR			(PASS / 4)
+/* All of a level, in &page_hinting_level.used. */
+#define WHOLE			256U
+/* What was seen counts half after so many times the price. */
+#define HALF_LIFE_PRICES	2
+/* The peak is the most that was free in this time, or twice as long. */
+#define PEAK_MS			500
+/* Smaller blocks have prices of up to 2^(PRICES - 1) times the usual one. */
+#define PRICES			((MAX_PAGE_ORDER + 1) / 2 + 1)
 
-/**
- * struct rung - a step of the ladder
- * @bytes: what it hints is at least so large, or of the lowest order
- * @settles: for how many settle times the zone has to be calm
- */
-struct rung {
-	unsigned int bytes;
-	unsigned int settles;
-};
-
-static const struct rung rungs[] = {
-	{ SZ_128K, 4 }, { SZ_16K, 12 }, { 0, 24 },
-};
-
-/* The settle time that a pause of @gap_ms asks for. */
-static unsigned int settle_for(unsigned int gap_ms)
+/* The waiting times: the price is the last, each other one 2^0.5 shorter. */
+static unsigned int wait_ms(const struct page_hinting_policy *policy,
+			    unsigned int length)
 {
-	return gap_ms + gap_ms / 2;
+	unsigned int down = PAGE_HINTING_LENGTHS - 1 - length;
+	u64 ms = policy->refault_cost_ms;
+
+	if (down % 2)
+		ms = ms * 181 >> 8;
+	return max_t(u64, ms >> down / 2, 1);
 }
 
-/* Would waiting for memory that comes back after @gap_ms be worth it? */
-static bool is_early(const struct page_hinting_policy *policy, u64 gap_ms)
+static unsigned int level_of(unsigned long depth_pages)
 {
-	return gap_ms < policy->max_settle_ms &&
-	       settle_for(gap_ms) <= policy->max_settle_ms;
+	if (depth_pages < FIRST_LEVEL_PAGES)
+		return 0;
+	return min(ilog2(depth_pages / FIRST_LEVEL_PAGES) + 1,
+		   PAGE_HINTING_LEVELS - 1);
 }
 
-/* Was a gap of about this length seen before, not too long ago? */
-static bool was_seen(const struct page_hinting_policy *policy,
-		     unsigned int gap_ms, u64 end_ms)
+static unsigned long level_start(unsigned int nr)
 {
-	return policy->far_gap_ms && gap_ms / 2 <= policy->far_gap_ms &&
-	       policy->far_gap_ms / 2 <= gap_ms &&
-	       end_ms - policy->far_gap_seen_ms <=
-	       4 * (u64)policy->max_settle_ms;
+	return nr ? FIRST_LEVEL_PAGES << (nr - 1) : 0;
 }
 
-/* Is this gap, a long one that ends at @end_ms, the second one of its kind? */
-static bool is_habit(struct page_hinting_policy *policy, unsigned int gap_ms,
-		     u64 end_ms)
+/* The last level has no end: what is beyond counts as its end. */
+static unsigned long level_pages(unsigned int nr)
 {
-	/* If it began before the first one ended, it is the same, going on. */
-	if (policy->far_gap_ms && end_ms - policy->far_gap_seen_ms < gap_ms)
-		return false;
-	if (was_seen(policy, gap_ms, end_ms))
-		return true;
-	policy->far_gap_ms = gap_ms;
-	policy->far_gap_seen_ms = end_ms;
-	return false;
+	return FIRST_LEVEL_PAGES << (nr ? nr - 1 : 0);
 }
 
-/* @hinted_settle_ms: the settle time after which that memory was hinted */
-static void learn(struct page_hinting_policy *policy,
-		  unsigned int hinted_settle_ms, unsigned int gap_ms,
-		  u64 end_ms)
+static unsigned int used(const struct page_hinting_level *level)
 {
-	unsigned int settle_ms = settle_for(gap_ms);
-
-	policy->early_pages = 0;
-	policy->proved_ms = policy->now_ms;
-	if (settle_ms <= policy->settle_ms)
-		return;
-	/* Against that one, or the early end of a use would vouch for its rest. */
-	if (gap_ms > FAR * hinted_settle_ms && !is_habit(policy, gap_ms, end_ms))
-		return;
-	policy->far_gap_ms = 0;
-	policy->settle_ms = settle_ms;
+	return max(level->used[0], level->used[1]);
 }
 
-/* A little that was early is forgotten when for long nothing more was. */
-static void note_early(struct page_hinting_policy *policy, unsigned long pages,
-		       u64 end_ms)
+/* Find the waiting time that would have cost least. */
+static void find_settle(const struct page_hinting_policy *policy,
+			struct page_hinting_level *level)
 {
-	if (end_ms > policy->early_ms + PATIENCE * (u64)policy->settle_ms)
-		policy->early_pages = 0;
-	policy->early_pages += pages;
-	policy->early_ms = end_ms;
-}
+	u64 price_ms = policy->refault_cost_ms, best = U64_MAX;
+	u64 sooner = 0, later = 0, never = PRIOR * used(level) / WHOLE;
+	unsigned int i;
 
-/*
- * Hold what was taken against the ledger. Returns what came back early. What
- * little reaches into an older entry says nothing of that one's gap.
- */
-static unsigned long refault(struct page_hinting_policy *policy,
-			     const struct page_hinting_sample *sample)
-{
-	unsigned long left_pages = sample->taken_pages;
+	for (i = 0; i < PAGE_HINTING_LENGTHS; i++)
+		later += level->lengths[i];
+	for (i = 0; i < PAGE_HINTING_LENGTHS; i++) {
+		u64 ms = wait_ms(policy, i), cost;
 
-	while (left_pages && policy->ledger_len) {
-		struct page_hinting_entry *entry;
-		unsigned long pages;
-		u64 gap_ms;
-
-		entry = &policy->ledger[policy->ledger_len - 1];
-		gap_ms = sample->taken_ms - entry->unused_ms;
-		if (!is_early(policy, gap_ms)) {
-			policy->ledger_len = 0;
-			policy->early_pages = 0;
-			break;
+		/* The idle times counted here are a bit shorter than this one. */
+		sooner += level->lengths[i] * (ms - ms / 4);
+		later -= level->lengths[i];
+		cost = sooner + later * (ms + price_ms) + never * ms;
+		if (cost < best) {
+			best = cost;
+			level->settle_ms = ms;
 		}
-		pages = min(left_pages, entry->pages);
-		left_pages -= pages;
-		entry->pages -= pages;
-		if (!entry->pages)
-			policy->ledger_len--;
-		note_early(policy, pages, sample->taken_ms);
-		if (policy->early_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
-			learn(policy, entry->settle_ms, gap_ms,
-			      sample->taken_ms);
-	}
-	return sample->taken_pages - left_pages;
-}
-
-static void decay(struct page_hinting_policy *policy)
-{
-	while (policy->settle_ms > policy->min_settle_ms) {
-		u64 patience_ms = PATIENCE * (u64)policy->settle_ms;
-
-		if (policy->now_ms - policy->proved_ms < patience_ms)
-			return;
-		policy->proved_ms += patience_ms;
-		policy->settle_ms = max(policy->settle_ms / 2,
-					policy->min_settle_ms);
-	}
-	policy->proved_ms = policy->now_ms;
-}
-
-/* The lowest point, with this one in it. Pages beyond 32 bits can wait. */
-static unsigned long update_low(struct minmax *low, unsigned int ms, u64 now_ms,
-				unsigned long pages)
-{
-	return minmax_running_min(low, ms, now_ms,
-				  min_t(unsigned long, pages, U32_MAX));
-}
-
-/* Was memory used that had been unused for a good part of the settle time? */
-static void prove(struct page_hinting_policy *policy,
-		  const struct page_hinting_sample *sample)
-{
-	unsigned int proof_ms = policy->settle_ms / PROOF;
-	unsigned long unused_pages;
-
-	unused_pages = update_low(&policy->recent_low, proof_ms,
-				  sample->now_ms, policy->level_pages);
-	if (unused_pages >= sample->low_pages + PAGE_HINTING_SIGNIFICANT_PAGES)
-		policy->proved_ms = policy->now_ms;
-	update_low(&policy->recent_low, proof_ms, sample->now_ms,
-		   sample->low_pages);
-	policy->level_pages = sample->unhinted_pages;
-}
-
-/* Look often enough, and when the oldest low is forgotten. */
-static unsigned int next_look(const struct page_hinting_policy *policy)
-{
-	unsigned int age_ms = (u32)policy->now_ms - policy->low.s[0].t;
-	unsigned int look_in_ms = policy->settle_ms / PAGE_HINTING_LOOKS;
-
-	if (age_ms <= policy->settle_ms)
-		look_in_ms = min(look_in_ms, policy->settle_ms - age_ms + 1);
-	return max(look_in_ms, 1U);
-}
-
-/* After what time decay() has something to do, if nothing happens until then. */
-static u64 next_decay_ms(const struct page_hinting_policy *policy)
-{
-	if (policy->settle_ms <= policy->min_settle_ms)
-		return U64_MAX;
-	return policy->proved_ms + PATIENCE * (u64)policy->settle_ms -
-	       policy->now_ms;
-}
-
-static unsigned int rung_order(const struct page_hinting_ladder *ladder,
-			       unsigned int rung)
-{
-	unsigned int order = ladder->usual_order;
-
-	if (!rung)
-		return order;
-	while (order > ladder->lowest_order &&
-	       PAGE_SIZE << order > rungs[rung - 1].bytes)
-		order--;
-	return order;
-}
-
-/* How long the zone has to be calm for the next rung, which there has to be. */
-static u64 rung_wait_ms(const struct page_hinting_policy *policy)
-{
-	const struct page_hinting_ladder *ladder = &policy->ladder;
-
-	return (u64)policy->settle_ms * rungs[ladder->rung].settles <<
-	       ladder->caution;
-}
-
-/* Was the last sweep too early? That is told once, and by its own blocks. */
-static void judge(struct page_hinting_policy *policy,
-		  const struct page_hinting_sample *sample)
-{
-	struct page_hinting_ladder *ladder = &policy->ladder;
-
-	ladder->taken_pages += sample->taken_small_pages;
-	if (!ladder->on_trial)
-		return;
-	if (!is_early(policy, policy->now_ms - ladder->swept_ms)) {
-		ladder->on_trial = false;
-		ladder->caution -= min(ladder->caution, 1U);
-	} else if (ladder->taken_pages >= PAGE_HINTING_SIGNIFICANT_PAGES) {
-		ladder->on_trial = false;
-		ladder->caution = min(ladder->caution + 1, CAUTION_MAX);
 	}
 }
 
-/* The zone is not calm: begin anew. */
-static void climb_up(struct page_hinting_policy *policy)
+static void halve(struct page_hinting_level *level, unsigned int times)
 {
-	struct page_hinting_ladder *ladder = &policy->ladder;
+	unsigned int i;
 
-	ladder->order = ladder->usual_order;
-	ladder->rung = 0;
-	ladder->calm_ms = policy->now_ms;
-	ladder->activity_pages = 0;
+	for (i = 0; i < PAGE_HINTING_LENGTHS; i++)
+		level->lengths[i] >>= min(times, 16U);
 }
 
-/* How much of a zone's free memory went and came between two looks. */
-struct changes {
-	unsigned long went_pages;
-	unsigned long came_pages;
+/* Count the past half. Not of all levels at the same look: that is much work. */
+static void fade(struct page_hinting_policy *policy, u64 now_ms)
+{
+	u64 half_life_ms = (u64)policy->refault_cost_ms * HALF_LIFE_PRICES;
+	unsigned int i;
+
+	for (i = 0; i < PAGE_HINTING_LEVELS; i++) {
+		struct page_hinting_level *level = &policy->levels[i];
+		u64 ms = now_ms + div_u64(i * half_life_ms, PAGE_HINTING_LEVELS);
+		u32 half_life = div64_u64(ms, half_life_ms);
+		u32 times = half_life - level->half_life;
+
+		if (!times)
+			continue;
+		level->half_life = half_life;
+		halve(level, times);
+		level->used[1] = times == 1 ? level->used[0] : 0;
+		level->used[0] = 0;
+		find_settle(policy, level);
+	}
+}
+
+/* A part of one level was needed again. */
+static void learn_level(struct page_hinting_policy *policy, unsigned int nr,
+			unsigned long end_pages, unsigned long pages,
+			unsigned int length)
+{
+	struct page_hinting_level *level = &policy->levels[nr];
+	unsigned int more;
+
+	end_pages = min(end_pages, level_pages(nr));
+	more = (u64)min(pages, end_pages) * PASS >> ilog2(level_pages(nr));
+	if (level->lengths[length] + more > U16_MAX)
+		halve(level, 1);
+	level->lengths[length] += more;
+	level->used[0] = max_t(u16, level->used[0],
+			       DIV_ROUND_UP(end_pages * WHOLE, level_pages(nr)));
+	find_settle(policy, level);
+}
+
+/* Memory below @depth_pages was needed again, after so long. */
+static void learn(struct page_hinting_policy *policy, unsigned long depth_pages,
+		  unsigned long pages, u64 idle_ms)
+{
+	unsigned int length = 0;
+
+	/* What is seen of the next pause, of the same length, may be longer. */
+	idle_ms += idle_ms / 8;
+	while (length < PAGE_HINTING_LENGTHS - 1 &&
+	       wait_ms(policy, length) < idle_ms)
+		length++;
+	while (pages) {
+		unsigned int nr = level_of(depth_pages);
+		unsigned long in_pages = depth_pages - level_start(nr);
+		unsigned long part = pages;
+
+		if (nr < PAGE_HINTING_LEVELS - 1)
+			part = min(part, level_pages(nr) - in_pages);
+		learn_level(policy, nr, in_pages + part, part, length);
+		depth_pages += part;
+		pages -= part;
+	}
+}
+
+/* How far free memory is below its recent peak. */
+static unsigned long depth(const struct page_hinting_policy *policy)
+{
+	return max3(policy->peak_pages[0], policy->peak_pages[1],
+		    policy->free_pages) - policy->free_pages;
+}
+
+static void move_peak(struct page_hinting_policy *policy, u64 now_ms)
+{
+	u64 ms = now_ms - policy->peak_ms;
+
+	if (ms >= PEAK_MS) {
+		policy->peak_pages[1] = ms < 2 * PEAK_MS ?
+					policy->peak_pages[0] : 0;
+		policy->peak_pages[0] = 0;
+		policy->peak_ms = now_ms;
+	}
+	policy->peak_pages[0] = max(policy->peak_pages[0], policy->free_pages);
+}
+
+/* Memory was needed. Returns how much of it was free for less than the price. */
+static unsigned long pop(struct page_hinting_policy *policy, unsigned long pages,
+			 u64 at_ms)
+{
+	unsigned long depth_pages = depth(policy), early_pages = 0;
+
+	policy->free_pages -= pages;
+	while (pages && policy->nr_layers) {
+		struct page_hinting_layer *layer;
+		unsigned long part;
+		u64 idle_ms;
+
+		layer = &policy->layers[policy->nr_layers - 1];
+		idle_ms = at_ms - min(at_ms, layer->since_ms);
+		part = min(pages, layer->pages);
+		if (idle_ms < policy->refault_cost_ms &&
+		    layer->since_ms != policy->start_ms) {
+			learn(policy, depth_pages, part, idle_ms);
+			early_pages += part;
+		}
+		depth_pages += part;
+		pages -= part;
+		layer->pages -= part;
+		if (!layer->pages)
+			policy->nr_layers--;
+	}
+	return early_pages;
+}
+
+/* Memory became free. If there is no room, the two oldest layers become one. */
+static void push(struct page_hinting_policy *policy, unsigned long pages,
+		 u64 since_ms)
+{
+	struct page_hinting_layer *layers = policy->layers;
+
+	policy->free_pages += pages;
+	if (policy->nr_layers == PAGE_HINTING_LAYERS) {
+		layers[0].pages += layers[1].pages;
+		policy->nr_layers--;
+		memmove(layers + 1, layers + 2,
+			(policy->nr_layers - 1) * sizeof(*layers));
+	}
+	layers[policy->nr_layers].since_ms = since_ms;
+	layers[policy->nr_layers++].pages = pages;
+}
+
+/* How much of the free memory may not be hinted yet, and for how long. */
+struct idle {
+	/* By price: in blocks of the usual price, of twice that, and so on. */
+	unsigned long kept_pages[PRICES];
+	/* Until less is kept at the usual price, or at any. */
+	u64 next_ms;
+	u64 next_small_ms;
 };
 
-/* A dip in between counts if it is of some size. */
-static struct changes see_changes(struct page_hinting_policy *policy,
-				  const struct page_hinting_sample *sample)
+/* A part of a layer that waits for @settle_ms at the usual price. */
+static void weigh_part(struct idle *idle, unsigned long pages, u64 age_ms,
+		       u64 settle_ms)
 {
-	struct page_hinting_ladder *ladder = &policy->ladder;
-	unsigned long low_pages = min(ladder->level_pages, sample->free_pages);
-	struct changes changes;
+	unsigned int i = 0;
 
-	if (low_pages >= sample->free_low_pages + PAGE_HINTING_SIGNIFICANT_PAGES)
-		low_pages = sample->free_low_pages;
-	changes.went_pages = ladder->level_pages - low_pages;
-	changes.came_pages = sample->free_pages - low_pages;
-	ladder->level_pages = sample->free_pages;
-	return changes;
+	while (i < PRICES && age_ms >= settle_ms << i)
+		i++;
+	if (i == PRICES)
+		return;
+	if (!i)
+		idle->next_ms = min(idle->next_ms, settle_ms - age_ms);
+	idle->next_small_ms = min(idle->next_small_ms,
+				  (settle_ms << i) - age_ms);
+	for (; i < PRICES; i++)
+		idle->kept_pages[i] += pages;
 }
 
-static void watch(struct page_hinting_policy *policy,
-		  const struct changes *changes)
+static void weigh(const struct page_hinting_policy *policy, u64 now_ms,
+		  struct idle *idle)
 {
-	struct page_hinting_ladder *ladder = &policy->ladder;
+	unsigned long depth_pages = depth(policy);
+	int i;
 
-	ladder->activity_pages += changes->went_pages + changes->came_pages;
-	if (ladder->activity_pages >= PAGE_HINTING_CALM_PAGES)
-		climb_up(policy);
-}
+	for (i = policy->nr_layers - 1; i >= 0; i--) {
+		const struct page_hinting_layer *layer = &policy->layers[i];
+		unsigned long pages = layer->pages, part;
 
-/* Is there less left than is worth it, or may it not be hinted? */
-static bool sweep_is_over(const struct page_hinting_policy *policy,
-			  const struct page_hinting_sample *sample)
-{
-	const struct page_hinting_ladder *ladder = &policy->ladder;
+		for (; pages; pages -= part, depth_pages += part) {
+			unsigned int nr = level_of(depth_pages);
+			const struct page_hinting_level *level;
+			unsigned long in_pages, used_pages;
+			u64 settle_ms = wait_ms(policy, 0);
 
-	return sample->sweep_pages < PAGE_HINTING_REST_PAGES ||
-	       policy->now_ms - ladder->swept_ms >
-	       rung_wait_ms(policy) + policy->max_settle_ms;
-}
-
-/* Go on with a sweep. Returns false if there is none, or no more of it. */
-static bool sweep(struct page_hinting_policy *policy,
-		  const struct page_hinting_sample *sample,
-		  struct page_hinting_advice *advice)
-{
-	struct page_hinting_ladder *ladder = &policy->ladder;
-
-	if (ladder->order == ladder->usual_order)
-		return false;
-	if (!sweep_is_over(policy, sample)) {
-		advice->sweep_pages = min(sample->sweep_pages,
-					  PAGE_HINTING_SLICE_PAGES);
-		advice->idle_look_in_ms = next_look(policy);
-		return true;
+			level = &policy->levels[nr];
+			used_pages = used(level) * level_pages(nr) / WHOLE;
+			in_pages = depth_pages - level_start(nr);
+			part = pages;
+			if (in_pages < used_pages) {
+				part = min(part, used_pages - in_pages);
+				settle_ms = level->settle_ms;
+			} else if (nr < PAGE_HINTING_LEVELS - 1) {
+				part = min(part, level_pages(nr) - in_pages);
+			}
+			weigh_part(idle, part, now_ms - layer->since_ms,
+				   settle_ms);
+		}
 	}
-	ladder->order = ladder->usual_order;
-	ladder->rung++;
-	ladder->activity_pages = 0;
-	return false;
-}
-
-/* Is there a further rung? Those that would not go lower are left out. */
-static bool find_rung(struct page_hinting_ladder *ladder)
-{
-	while (ladder->rung < ARRAY_SIZE(rungs) &&
-	       rung_order(ladder, ladder->rung + 1) ==
-	       rung_order(ladder, ladder->rung))
-		ladder->rung++;
-	return ladder->rung < ARRAY_SIZE(rungs);
-}
-
-/* The next sweep: when, or how much of it now. */
-static void climb_down(struct page_hinting_policy *policy,
-		       const struct page_hinting_sample *sample,
-		       struct page_hinting_advice *advice)
-{
-	struct page_hinting_ladder *ladder = &policy->ladder;
-	u64 wait_ms, calm_ms;
-
-	advice->wake_pages = ULONG_MAX;
-	if (ladder->usual_order == ladder->lowest_order ||
-	    sweep(policy, sample, advice))
-		return;
-	if (ladder->rung || sample->small_pages < PAGE_HINTING_SIGNIFICANT_PAGES)
-		advice->wake_pages = sample->small_pages +
-				     PAGE_HINTING_SIGNIFICANT_PAGES;
-	if (sample->small_pages < PAGE_HINTING_SIGNIFICANT_PAGES ||
-	    !find_rung(ladder))
-		return;
-	wait_ms = rung_wait_ms(policy);
-	calm_ms = policy->now_ms - ladder->calm_ms;
-	if (calm_ms < wait_ms) {
-		wait_ms = min(wait_ms - calm_ms, next_decay_ms(policy));
-		advice->idle_look_in_ms = min_t(u64, wait_ms, INT_MAX);
-		return;
-	}
-	ladder->order = rung_order(ladder, ladder->rung + 1);
-	ladder->swept_ms = policy->now_ms;
-	ladder->taken_pages = 0;
-	ladder->on_trial = true;
-	advice->idle_look_in_ms = 1;
-}
-
-/* From when nothing is taken any more until the per-CPU lists are emptied. */
-static unsigned int lists_wait_ms(const struct page_hinting_policy *policy)
-{
-	unsigned int settle_ms = policy->settle_ms;
-
-	return max(settle_ms / 10 * LISTS_TENTHS,
-		   min(LISTS_MIN_MS, LISTS_MIN_SETTLES * settle_ms));
-}
-
-static void wait_for_lists(struct page_hinting_policy *policy)
-{
-	policy->lists.due = true;
-	policy->lists.quiet_ms = policy->now_ms;
-	policy->lists.went_pages = 0;
 }
 
 /*
- * Note what happened since the last look. The waiting begins anew when memory is
- * taken, and when some of that comes back; but not at what comes later, as that
- * may be out of the lists: the kernel empties them, too, a bit every second.
+ * Hint smaller blocks, down to the order for which the price of that order allows
+ * most. What has to be kept at that price may also be kept in usual blocks.
  */
-static void watch_lists(struct page_hinting_policy *policy, bool freed,
-			const struct changes *changes)
+static void advise_small(const struct page_hinting_policy *policy,
+			 const struct page_hinting_sample *sample,
+			 const struct idle *idle,
+			 struct page_hinting_advice *advice)
 {
-	struct page_hinting_lists *lists = &policy->lists;
-	bool came = changes->came_pages >= PAGE_HINTING_SIGNIFICANT_PAGES;
+	unsigned long left_pages = sample->unhinted_pages - advice->hint_pages;
+	unsigned long small_pages = 0, most_pages = PAGE_HINTING_REST_PAGES - 1;
+	unsigned int order = policy->usual_order;
 
-	/* What this look sees is what came out of them. */
-	if (lists->emptied) {
-		lists->emptied = false;
+	advice->small_order = order;
+	advice->wake_pages = ULONG_MAX;
+	if (order == policy->lowest_order)
 		return;
+	while (order-- > policy->lowest_order) {
+		unsigned int price = (policy->usual_order - order + 1) / 2;
+		unsigned long kept_pages = idle->kept_pages[price], pages;
+
+		small_pages += sample->small_pages[order];
+		kept_pages -= min(kept_pages, left_pages);
+		pages = small_pages - min(small_pages, kept_pages);
+		if (pages > most_pages) {
+			most_pages = pages;
+			advice->small_order = order;
+			advice->small_pages = min(pages, PAGE_HINTING_SLICE_PAGES);
+		}
 	}
-	lists->went_pages += changes->went_pages;
-	lists->moved_pages += changes->went_pages + changes->came_pages;
-	if (lists->went_pages >= PAGE_HINTING_SIGNIFICANT_PAGES) {
-		wait_for_lists(policy);
-		lists->came = came;
-	} else if (!lists->due) {
-		if (freed || lists->moved_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
-			wait_for_lists(policy);
-	} else if (came && !lists->came) {
-		wait_for_lists(policy);
-		lists->came = true;
+	advice->wake_pages = small_pages + PAGE_HINTING_SIGNIFICANT_PAGES;
+	if (small_pages >= PAGE_HINTING_SIGNIFICANT_PAGES &&
+	    idle->next_small_ms < INT_MAX)
+		advice->look_in_ms = idle->next_small_ms;
+	if (advice->small_pages)
+		advice->look_in_ms = 1;
+}
+
+/* When to look again, and whether to empty the per-CPU lists now. */
+static void advise_looks(struct page_hinting_policy *policy,
+			 const struct page_hinting_sample *sample,
+			 const struct idle *idle,
+			 struct page_hinting_advice *advice)
+{
+	if (sample->unhinted_pages > advice->hint_pages) {
+		/* Often enough to see what is freed beside it. */
+		u64 most_ms = min(idle->next_ms, wait_ms(policy, 0));
+
+		advice->look_in_ms = min_not_zero(advice->look_in_ms,
+						  (unsigned int)most_ms);
+	} else if (policy->freed_pages >= PAGE_HINTING_SIGNIFICANT_PAGES) {
+		/* What they held is seen at once. */
+		advice->drain_lists = true;
+		advice->look_in_ms = 1;
+		policy->freed_pages = 0;
 	}
 }
 
-/* Empty the per-CPU lists, once for all that happened since that was last done. */
-static void drain_lists(struct page_hinting_policy *policy,
-			struct page_hinting_advice *advice)
+/* Since when what came since the last sample is free. */
+static u64 came_ms(const struct page_hinting_policy *policy,
+		   const struct page_hinting_sample *sample)
 {
-	struct page_hinting_lists *lists = &policy->lists;
-	u64 quiet_ms = policy->now_ms - lists->quiet_ms;
-	u64 wait_ms = lists_wait_ms(policy);
-
-	if (!lists->due)
-		return;
-	if (quiet_ms < wait_ms) {
-		advice->idle_look_in_ms = min_not_zero(advice->idle_look_in_ms,
-						       (unsigned int)(wait_ms - quiet_ms));
-		return;
-	}
-	lists->due = false;
-	lists->came = false;
-	lists->emptied = true;
-	lists->moved_pages = 0;
-	lists->went_pages = 0;
-	advice->drain_lists = true;
+	/* The per-CPU lists hold a part of what was freed last. */
+	if (sample->emptied && policy->nr_layers)
+		return policy->layers[policy->nr_layers - 1].since_ms;
+	if (sample->freed || sample->now_ms == policy->start_ms)
+		return sample->now_ms;
+	return min(sample->low_ms, sample->now_ms);
 }
 
 /**
  * page_hinting_policy_init - forget all that was seen
  * @policy: the policy
- * @min_settle_ms: how long memory has to stay free at least until it counts
- *	as idle
- * @max_settle_ms: the most that this is lengthened to, by what is learnt; not
- *	if it is less than @min_settle_ms
- * @now_ms: the time
+ * @refault_cost_ms: what a refault is worth: so long memory may be kept to avoid
+ *	one; not 0
+ * @usual_order: blocks of this order and above are hinted at this price
+ * @lowest_order: smaller ones at a higher one, down to this order, which is not
+ *	above @usual_order
  *
- * No memory counts as idle until a settle time from now.
+ * What is free at the first sample counts from there on.
  */
 void page_hinting_policy_init(struct page_hinting_policy *policy,
-			      unsigned int min_settle_ms,
-			      unsigned int max_settle_ms, u64 now_ms)
+			      unsigned int refault_cost_ms,
+			      unsigned int usual_order,
+			      unsigned int lowest_order)
 {
 	memset(policy, 0, sizeof(*policy));
-	policy->min_settle_ms = min_settle_ms;
-	policy->max_settle_ms = max_settle_ms;
-	policy->settle_ms = min_settle_ms;
-	policy->now_ms = now_ms;
-	policy->proved_ms = now_ms;
-	wait_for_lists(policy);
-	policy->fresh = true;
-	minmax_reset(&policy->low, now_ms, 0);
-	minmax_reset(&policy->recent_low, now_ms, 0);
-	policy->ladder.calm_ms = now_ms;
-}
-
-/**
- * page_hinting_policy_set_orders - set how far the ladder reaches
- * @policy: the policy, just initialized
- * @usual_order: hint blocks of this order and above always
- * @lowest_order: and down to this one, not above @usual_order, while nothing
- *	happens
- */
-void page_hinting_policy_set_orders(struct page_hinting_policy *policy,
-				    unsigned int usual_order,
-				    unsigned int lowest_order)
-{
-	policy->ladder.usual_order = usual_order;
-	policy->ladder.lowest_order = lowest_order;
-	policy->ladder.order = usual_order;
+	policy->refault_cost_ms = refault_cost_ms;
+	policy->usual_order = usual_order;
+	policy->lowest_order = lowest_order;
 }
 
 /**
@@ -531,95 +419,52 @@ struct page_hinting_advice
 page_hinting_policy_step(struct page_hinting_policy *policy,
 			 const struct page_hinting_sample *sample)
 {
+	struct idle idle = { .next_ms = U64_MAX, .next_small_ms = U64_MAX };
 	struct page_hinting_advice advice = { };
-	struct changes changes;
+	unsigned long low_pages = min3(sample->low_pages, sample->free_pages,
+				       policy->free_pages);
+	unsigned long went_pages = policy->free_pages - low_pages;
+	unsigned long came_pages = sample->free_pages - low_pages;
 
-	policy->now_ms = sample->now_ms;
-	advice.refaulted_pages = refault(policy, sample);
-	policy->fresh &= sample->unhinted_pages >= PAGE_HINTING_SIGNIFICANT_PAGES;
-	prove(policy, sample);
-	advice.hint_pages = min(update_low(&policy->low, policy->settle_ms,
-					   sample->now_ms, sample->low_pages),
-				sample->unhinted_pages);
-	decay(policy);
-	judge(policy, sample);
-	changes = see_changes(policy, sample);
-	watch(policy, &changes);
-	climb_down(policy, sample, &advice);
-	watch_lists(policy, sample->freed, &changes);
-	drain_lists(policy, &advice);
-	/* What the lists held is seen at once, to count from here on. */
-	advice.look_in_ms = advice.drain_lists ? 1 : next_look(policy);
-	advice.sweep_order = policy->ladder.order;
+	if (!policy->start_ms)
+		policy->start_ms = sample->now_ms;
+	fade(policy, sample->now_ms);
+	if (went_pages)
+		advice.early_pages = pop(policy, went_pages, sample->went_ms);
+	if (came_pages)
+		push(policy, came_pages, came_ms(policy, sample));
+	move_peak(policy, sample->now_ms);
+	/*
+	 * Who takes memory uses what is in the per-CPU lists. And to empty them
+	 * is no reason to empty them again.
+	 */
+	if (went_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
+		policy->freed_pages = 0;
+	if (!sample->emptied)
+		policy->freed_pages += came_pages;
+
+	weigh(policy, sample->now_ms, &idle);
+	advice.hint_pages = sample->unhinted_pages -
+			    min(sample->unhinted_pages, idle.kept_pages[0]);
+	advise_small(policy, sample, &idle, &advice);
+	advise_looks(policy, sample, &idle, &advice);
 	return advice;
 }
 
-static void forget_pages(struct minmax *lows, unsigned long pages)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(lows->s); i++)
-		lows->s[i].v -= min_t(unsigned long, lows->s[i].v, pages);
-}
-
-/* Hinting itself took unhinted memory, in blocks of the usual order and above. */
-static void forget_unhinted(struct page_hinting_policy *policy,
-			    unsigned long pages)
-{
-	forget_pages(&policy->low, pages);
-	forget_pages(&policy->recent_low, pages);
-	policy->level_pages -= min(policy->level_pages, pages);
-}
-
 /**
- * page_hinting_policy_flushed - memory was hinted that may have been needed
+ * page_hinting_policy_settle_ms - how long free memory is kept at most
  * @policy: the policy
- * @pages: how much, in blocks of the usual order and above
  *
- * Nothing is to be learnt from it when that comes back soon, nor from what
- * was hinted before, which could not be told from it.
+ * Return: the longest waiting time of all levels that were used lately, in
+ *	milliseconds.
  */
-void page_hinting_policy_flushed(struct page_hinting_policy *policy,
-				 unsigned long pages)
+unsigned int
+page_hinting_policy_settle_ms(const struct page_hinting_policy *policy)
 {
-	forget_unhinted(policy, pages);
-	policy->ledger_len = 0;
-	policy->early_pages = 0;
-	policy->fresh = false;
-	policy->ladder.on_trial = false;
-}
+	unsigned int i, most_ms = wait_ms(policy, 0);
 
-/**
- * page_hinting_policy_pulled - unhinted memory went, and nobody needed it
- * @policy: the policy
- * @pages: how much hinting itself took since the last call, in blocks of the
- *	usual order and above
- */
-void page_hinting_policy_pulled(struct page_hinting_policy *policy,
-				unsigned long pages)
-{
-	u64 unused_ms = policy->now_ms - policy->settle_ms;
-	struct page_hinting_entry *ledger = policy->ledger;
-	struct page_hinting_entry *newest;
-
-	if (!pages)
-		return;
-	forget_unhinted(policy, pages);
-	if (policy->fresh) {
-		policy->fresh = policy->level_pages >=
-				PAGE_HINTING_SIGNIFICANT_PAGES;
-		return;
-	}
-
-	newest = policy->ledger_len ? &ledger[policy->ledger_len - 1] : NULL;
-	if (!newest || unused_ms - newest->unused_ms >= policy->settle_ms) {
-		if (policy->ledger_len == PAGE_HINTING_LEDGER_LEN)
-			memmove(ledger, ledger + 1,
-				--policy->ledger_len * sizeof(*ledger));
-		newest = &ledger[policy->ledger_len++];
-		newest->unused_ms = unused_ms;
-		newest->settle_ms = policy->settle_ms;
-		newest->pages = 0;
-	}
-	newest->pages += pages;
+	for (i = 0; i < PAGE_HINTING_LEVELS; i++)
+		if (used(&policy->levels[i]))
+			most_ms = max(most_ms, policy->levels[i].settle_ms);
+	return most_ms;
 }

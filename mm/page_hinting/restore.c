@@ -29,8 +29,8 @@ unsigned int page_hinting_nr_restores;
 /*
  * Hinting is stopped and started, although counting anew while it runs would
  * void the marks as well. This way blocks come home unhinted that the host
- * discarded before the snapshot and that the guest only harvests now; a sweep
- * of small blocks ends at once; and who waits for a flush is told that it was
+ * discarded before the snapshot and that the guest only harvests now; no small
+ * blocks are hinted from there on; and who waits for a flush is told that it was
  * in vain. A block that a silent host does not give back stays in flight.
  */
 static void restore_work_fn(struct work_struct *work)

@@ -15,8 +15,8 @@
 
 #include "internal.h"
 
-#define SETTLE_MIN_MS		10
-#define SETTLE_MAX_MS		(60 * 60 * 1000)
+#define REFAULT_COST_MIN_MS		1
+#define REFAULT_COST_MAX_MS		(24 * 60 * 60 * 1000)
 #define WINDOW_MAX_BYTES	SZ_1G
 #define FLUSH_TIMEOUT_MAX_MS	(60 * 60 * 1000)
 
@@ -165,50 +165,30 @@ static ssize_t window_bytes_store(struct kobject *kobj,
 
 static struct kobj_attribute window_bytes_attr = __ATTR_RW(window_bytes);
 
-static ssize_t store_settle(const char *buf, size_t count, unsigned int *knob)
+static ssize_t refault_cost_ms_show(struct kobject *kobj,
+				    struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(page_hinting_refault_cost_ms));
+}
+
+static ssize_t refault_cost_ms_store(struct kobject *kobj,
+				     struct kobj_attribute *attr,
+				     const char *buf, size_t count)
 {
 	unsigned long value;
 	int err;
 
-	err = parse(buf, SETTLE_MIN_MS, SETTLE_MAX_MS, &value);
+	err = parse(buf, REFAULT_COST_MIN_MS, REFAULT_COST_MAX_MS, &value);
 	if (err)
 		return err;
 
 	guard(mutex)(&page_hinting_mutex);
-	WRITE_ONCE(*knob, value);
+	WRITE_ONCE(page_hinting_refault_cost_ms, value);
 	page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
 	return count;
 }
 
-static ssize_t settle_ms_show(struct kobject *kobj,
-			      struct kobj_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "%u\n", READ_ONCE(page_hinting_settle_ms));
-}
-
-static ssize_t settle_ms_store(struct kobject *kobj,
-			       struct kobj_attribute *attr, const char *buf,
-			       size_t count)
-{
-	return store_settle(buf, count, &page_hinting_settle_ms);
-}
-
-static struct kobj_attribute settle_ms_attr = __ATTR_RW(settle_ms);
-
-static ssize_t settle_max_ms_show(struct kobject *kobj,
-				  struct kobj_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "%u\n", READ_ONCE(page_hinting_settle_max_ms));
-}
-
-static ssize_t settle_max_ms_store(struct kobject *kobj,
-				   struct kobj_attribute *attr,
-				   const char *buf, size_t count)
-{
-	return store_settle(buf, count, &page_hinting_settle_max_ms);
-}
-
-static struct kobj_attribute settle_max_ms_attr = __ATTR_RW(settle_max_ms);
+static struct kobj_attribute refault_cost_ms_attr = __ATTR_RW(refault_cost_ms);
 
 static ssize_t flush_show(struct kobject *kobj, struct kobj_attribute *attr,
 			  char *buf)
@@ -274,8 +254,7 @@ static struct attribute *page_hinting_attrs[] = {
 	&min_order_attr.attr,
 	&idle_min_order_attr.attr,
 	&window_bytes_attr.attr,
-	&settle_ms_attr.attr,
-	&settle_max_ms_attr.attr,
+	&refault_cost_ms_attr.attr,
 	&flush_attr.attr,
 	&flush_timeout_ms_attr.attr,
 	&restored_attr.attr,

@@ -6,9 +6,8 @@
  * how much of that is idle, and keeps the host supplied with it: reserve a
  * part of the window, pull blocks, submit them, one kick for all, harvest
  * what the host is done with, in any order, and again. With nothing unhinted
- * it sleeps until a free wakes it, or an allocation does that takes what was
- * hinted a moment ago; without a timer, once the per-CPU lists are emptied and
- * the ladder is at its end.
+ * it sleeps until a free wakes it, without a timer once the per-CPU lists are
+ * emptied and the smaller blocks are hinted, too.
  *
  * A wake-up sets a bit and then wakes; the thread takes all bits before it
  * begins to work, so that one that comes meanwhile makes it work again.
@@ -197,22 +196,17 @@ static unsigned long hint(struct page_hinting_zone *pz, unsigned int flush_nr,
  * and none of it could be hinted.
  */
 static bool hint_idle(struct page_hinting_zone *pz,
-		      struct page_hinting_advice *advice)
+		      const struct page_hinting_advice *advice)
 {
 	/* Pairs with page_hinting_set_orders(). */
 	unsigned int min_order = READ_ONCE(pz->min_order);
-	unsigned long pages, swept_pages = 0;
+	unsigned long pages;
 
 	pages = hint(pz, 0, min_order, advice->hint_pages);
-	page_hinting_policy_pulled(&pz->policy, pages);
 	/* The orders may have changed meanwhile: the thread is told. */
-	if (advice->sweep_order < min_order)
-		swept_pages = hint(pz, 0, advice->sweep_order,
-				   advice->sweep_pages);
-	if (swept_pages)
-		advice->idle_look_in_ms = 1;
-	return pages || swept_pages ||
-	       (!advice->hint_pages && !advice->sweep_pages);
+	if (advice->small_order < min_order)
+		pages += hint(pz, 0, advice->small_order, advice->small_pages);
+	return pages || (!advice->hint_pages && !advice->small_pages);
 }
 
 static void forget_samples(struct page_hinting_zone *pz)
@@ -220,42 +214,34 @@ static void forget_samples(struct page_hinting_zone *pz)
 	struct page_hinting_sample sample;
 
 	page_hinting_take_sample(pz, &sample);
-	page_hinting_policy_init(&pz->policy,
-				 READ_ONCE(page_hinting_settle_ms),
-				 READ_ONCE(page_hinting_settle_max_ms),
-				 sample.now_ms);
 	/* Pairs with page_hinting_set_orders(), after which it is told again. */
-	page_hinting_policy_set_orders(&pz->policy, READ_ONCE(pz->min_order),
-				       READ_ONCE(pz->reach_order));
+	page_hinting_policy_init(&pz->policy,
+				 READ_ONCE(page_hinting_refault_cost_ms),
+				 READ_ONCE(pz->min_order),
+				 READ_ONCE(pz->reach_order));
 }
 
 /*
  * With nothing left to hint, wait for a free, without a timer unless the policy
- * wants one. If what is left had to stay at two looks, wait for a free of some
- * size, such as ends the pressure, and look ever less often until then.
+ * wants one. If what is left has to stay, wait for a free of some size, such as
+ * ends the pressure, and look ever less often until then.
  */
 static unsigned long go_idle(struct page_hinting_zone *pz,
 			     const struct page_hinting_sample *sample,
 			     const struct page_hinting_advice *advice)
 {
 	unsigned int look_in_ms = max(advice->look_in_ms, pz->look_in_ms);
-	unsigned long timeout = MAX_SCHEDULE_TIMEOUT;
+	bool keeps = sample->unhinted_pages > advice->hint_pages;
 	unsigned long stay_pages = 0;
-	bool armed;
 
-	if (advice->idle_look_in_ms)
-		timeout = msecs_to_jiffies(max(advice->idle_look_in_ms,
-					       pz->look_in_ms)) + 1;
-	if (pz->look_in_ms > advice->look_in_ms)
+	if (pz->look_in_ms)
 		stay_pages = sample->unhinted_pages +
 			     PAGE_HINTING_SIGNIFICANT_PAGES;
-	armed = page_hinting_try_arm(pz, stay_pages, advice->wake_pages);
-	if (armed && !stay_pages)
-		return timeout;
 	/* What came since the sample would have woken it a moment later. */
-	if (!armed && stay_pages)
-		look_in_ms = advice->look_in_ms;
-	return min(timeout, msecs_to_jiffies(look_in_ms) + 1);
+	if (!page_hinting_try_arm(pz, stay_pages, advice->wake_pages) && !keeps)
+		look_in_ms = 1;
+	return look_in_ms ? msecs_to_jiffies(look_in_ms) + 1 :
+			    MAX_SCHEDULE_TIMEOUT;
 }
 
 /*
@@ -318,7 +304,6 @@ static unsigned long hint_some(struct page_hinting_zone *pz, unsigned int nr)
 	unsigned long pages;
 
 	pages = hint(pz, nr, min_order, pz->flush_pages);
-	page_hinting_policy_flushed(&pz->policy, pages);
 	if (reach_order < min_order && !pz->no_room)
 		pages += hint(pz, nr, reach_order,
 			      pz->flush_pages - min(pages, pz->flush_pages));
@@ -364,36 +349,49 @@ static unsigned long hint_all(struct page_hinting_zone *pz, unsigned int nr)
 	return MAX_SCHEDULE_TIMEOUT;
 }
 
+/* What the policy was shown and said, for whoever wants to know. */
+static void tell(struct page_hinting_zone *pz,
+		 const struct page_hinting_sample *sample,
+		 const struct page_hinting_advice *advice,
+		 unsigned long refaulted_pages)
+{
+	unsigned int settle_ms = page_hinting_policy_settle_ms(&pz->policy);
+
+	trace_page_hinting_decide(pz->zone, sample, advice, settle_ms);
+	/* Pairs with who shows them. */
+	WRITE_ONCE(pz->settle_ms, settle_ms);
+	if (sample->unhinted_pages > advice->hint_pages)
+		page_hinting_skipped(pz, PAGE_HINTING_SKIP_KEPT);
+	if (!refaulted_pages)
+		return;
+	WRITE_ONCE(pz->refaulted_pages, pz->refaulted_pages + refaulted_pages);
+	count_vm_events(PAGE_HINTING_REFAULTED, refaulted_pages);
+	trace_page_hinting_refault(pz->zone, refaulted_pages, settle_ms);
+}
+
 /* Look at the zone, and hint what is idle. Returns the time to sleep. */
 static unsigned long look_and_hint(struct page_hinting_zone *pz)
 {
 	struct page_hinting_advice advice;
 	struct page_hinting_sample sample;
+	unsigned long taken_pages;
 
 	if (!count_blocks(pz))
 		return MAX_SCHEDULE_TIMEOUT;
-	page_hinting_take_sample(pz, &sample);
+	taken_pages = page_hinting_take_sample(pz, &sample);
 	sample.freed = pz->freed;
+	sample.emptied = pz->emptied_lists;
 	pz->freed = false;
+	pz->emptied_lists = false;
 	advice = page_hinting_policy_step(&pz->policy, &sample);
-	trace_page_hinting_decide(pz->zone, &sample, &advice,
-				  pz->policy.settle_ms);
-	if (advice.refaulted_pages) {
-		count_vm_events(PAGE_HINTING_REFAULTED, advice.refaulted_pages);
-		trace_page_hinting_refault(pz->zone, advice.refaulted_pages,
-					   pz->policy.settle_ms);
-	}
-	if (sample.unhinted_pages > advice.hint_pages)
-		page_hinting_skipped(pz, PAGE_HINTING_SKIP_KEPT);
-	/* Pairs with who shows them. */
-	WRITE_ONCE(pz->settle_ms, pz->policy.settle_ms);
-	WRITE_ONCE(pz->refaulted_pages,
-		   pz->refaulted_pages + advice.refaulted_pages);
+	tell(pz, &sample, &advice, min(advice.early_pages, taken_pages));
+
 	/* Idle memory that must stay, for pressure: look ever less often. */
 	if (sample.freed)
 		pz->look_in_ms = 0;
 	if (!hint_idle(pz, &advice))
-		pz->look_in_ms = clamp(2 * pz->look_in_ms, advice.look_in_ms,
+		pz->look_in_ms = clamp(2 * pz->look_in_ms,
+				       PAGE_HINTING_LOOK_MIN_MS,
 				       PAGE_HINTING_LOOK_MAX_MS);
 	else
 		pz->look_in_ms = 0;
@@ -460,7 +458,6 @@ static unsigned long work(struct page_hinting_zone *pz)
 	unsigned long timeout;
 
 	trace_page_hinting_wake(pz->zone, events);
-	/* Who takes memory frees none into the per-CPU lists yet. */
 	pz->freed |= test_bit(PAGE_HINTING_EV_FREED, &events);
 	pz->drain_lists |= test_bit(PAGE_HINTING_EV_LISTS, &events);
 	if (test_bit(PAGE_HINTING_EV_CHANGED, &events))
@@ -499,6 +496,7 @@ static int page_hinting_thread(void *data)
 		if (pz->drain_lists) {
 			pz->drain_lists = false;
 			empty_lists(pz);
+			pz->emptied_lists = true;
 		}
 		page_hinting_work_start(&start);
 		timeout = work(pz);

@@ -9,6 +9,9 @@
  *   hintload settle SECONDS               wait until all is hinted
  *   hintload reach BYTES SECONDS          wait until acknowledged_bytes is that
  *   hintload flush 1|2                    write that to "flush", and wait
+ *   hintload after MIB PAUSE_MS SECONDS KEPT_MIB
+ *                                         loop beside memory that is kept, free
+ *                                         both, and print when that is hinted
  *   hintload record SECONDS               print free memory as it changes
  *   hintload sum                          print the zones' counters, summed
  */
@@ -127,6 +130,48 @@ static int churn(size_t bytes, long pause, long seconds)
 	return 0;
 }
 
+/* Until not more than so much is unhinted or in flight; -1: not in a minute. */
+static long until_unhinted(long start, size_t bytes)
+{
+	struct sums s;
+
+	while (now_ms() - start < 60000) {
+		read_sums(&s);
+		if (s.unhinted + s.in_flight <= bytes)
+			return now_ms() - start;
+		sleep_ms(5);
+	}
+	return -1;
+}
+
+/*
+ * A loop beside memory that is kept; then both are freed for good. Prints how
+ * long it takes until 95 % of what was kept is hinted, and of all.
+ */
+static int after(size_t bytes, long pause, long seconds, size_t kept_bytes)
+{
+	char *p, *kept = fill(kept_bytes, 0);
+	long end = now_ms() + seconds * 1000;
+	long start, fill_ms, kept_ms, all_ms;
+
+	do {
+		sleep_ms(pause);
+		start = now_ms();
+		p = fill(bytes, 0);
+		fill_ms = now_ms() - start;
+		if (now_ms() < end)
+			munmap(p, bytes);
+	} while (now_ms() < end);
+	start = now_ms();
+	munmap(p, bytes);
+	munmap(kept, kept_bytes);
+	kept_ms = until_unhinted(start, bytes + kept_bytes / 20);
+	all_ms = until_unhinted(start, (bytes + kept_bytes) / 20);
+	printf("### after %zu MiB every %ld ms beside %zu MiB: %ld ms, all %ld ms, filled in %ld ms\n",
+	       bytes / MIB, pause, kept_bytes / MIB, kept_ms, all_ms, fill_ms);
+	return 0;
+}
+
 static void print_state(const char *word)
 {
 	struct sums s;
@@ -228,6 +273,8 @@ int main(int argc, char **argv)
 		return reach(a, b);
 	if (!strcmp(cmd, "flush") && a > 0)
 		return flush(argv[2]);
+	if (!strcmp(cmd, "after") && a > 0 && argc > 5)
+		return after(a * MIB, b, atol(argv[4]), atol(argv[5]) * MIB);
 	if (!strcmp(cmd, "record") && a > 0)
 		return record(a);
 	if (!strcmp(cmd, "sum")) {
@@ -236,6 +283,7 @@ int main(int argc, char **argv)
 	}
 	fprintf(stderr, "usage: hintload touch MIB [small] | settle SECONDS | sum |\n");
 	fprintf(stderr, "       churn MIB PAUSE_MS SECONDS | watch SECONDS [EVERY_MS] |\n");
+	fprintf(stderr, "       after MIB PAUSE_MS SECONDS KEPT_MIB |\n");
 	fprintf(stderr, "       flush 1|2 | record SECONDS | reach BYTES SECONDS\n");
 	return 2;
 }

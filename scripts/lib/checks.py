@@ -17,7 +17,7 @@ import vm
 ENV = {'accel': None}
 MIB = 1 << 20
 SLACK = 16 * MIB
-SETTLE = 0.125      # the default of settle_ms, in seconds
+SETTLE = 0.105      # the shortest wait, a 64th of refault_cost_ms, in seconds
 PROGRAMS = ('sysfs', 'threads', 'kpageflags', 'content', 'hotplug', 'contig', 'silent',
             'trace', 'flush', 'counters')
 SYSFS = '/sys/kernel/mm/page_hinting'
@@ -218,7 +218,7 @@ def flush(report, kernels):
         return
     seen = {}
     vmguest = guest(kernels, 'hinting', 'flush', f"""
-        for knob in settle_ms settle_max_ms; do echo 3600000 >{SYSFS}/$knob; done
+        echo 86400000 >{SYSFS}/refault_cost_ms
         hintload touch 8192; sleep 3; hintload flush 1; sleep 1
         hintload sum; hintload flush 2; hintload sum""", memory=10240, timeout=400,
                     on_line=lambda _, text: text.startswith('### flushed') and
@@ -366,6 +366,28 @@ def cost(report, kernels):
                   f'{held} instructions')
     report.result(0 < per_gib <= 500000, 'at most 0.5 million instructions per GiB',
                   f'{per_gib / 1e6:.2f} million')
+
+
+@test
+def after(report, kernels):
+    """In virtual time: what is freed for good is hinted at once, a loop's share soon after it"""
+    vmguest = guest(kernels, 'hinting', 'after', """
+        hintload settle 20; sleep 7
+        hintload after 384 100 10 1024; sleep 20
+        hintload after 384 1500 15 1024""", memory=2048, icount=0, timeout=300)
+    vmguest.run()
+    found = [[int(n) for n in line] for line in re.findall(
+        r'### after \d+ MiB every (\d+) ms beside \d+ MiB: (-?\d+) ms, all (-?\d+) ms, '
+        r'filled in (\d+) ms', vmguest.text())]
+    if len(found) != 2:
+        raise vm.Failure('the guest', vmguest.tail(), f'less {vmguest.log}')
+    for pause, kept, everything, fill in found:
+        report.result(0 <= kept <= 300, f'1 GiB beside a loop with pauses of {pause} ms is '
+                      'hinted within 300 ms', f'{kept} ms')
+        # The last of it is needed again when it is filled.
+        limit = 2 * (pause + fill) + 300
+        report.result(0 <= everything <= limit, f'the loop\'s share within {limit} ms',
+                      f'{everything} ms')
 
 
 @test

@@ -17,12 +17,11 @@ struct zone;
 #define show_page_hinting_events(events)	\
 	__print_flags(events, "|",		\
 		{ 1UL << 0, "freed" },		\
-		{ 1UL << 1, "taken" },		\
-		{ 1UL << 2, "harvest" },	\
-		{ 1UL << 3, "window" },		\
-		{ 1UL << 4, "changed" },	\
-		{ 1UL << 5, "flush" },		\
-		{ 1UL << 6, "lists" })
+		{ 1UL << 1, "harvest" },	\
+		{ 1UL << 2, "window" },		\
+		{ 1UL << 3, "changed" },	\
+		{ 1UL << 4, "flush" },		\
+		{ 1UL << 5, "lists" })
 
 /* A zone's thread begins to work; without an event, its time was over. */
 TRACE_EVENT(page_hinting_wake,
@@ -60,48 +59,43 @@ TRACE_EVENT(page_hinting_decide,
 	TP_STRUCT__entry(
 		__field(int, nid)
 		__string(zone, zone->name)
+		__field(u64, low_ms)
+		__field(u64, now_ms)
 		__field(unsigned long, free)
-		__field(unsigned long, free_low)
-		__field(unsigned long, unhinted)
 		__field(unsigned long, low)
-		__field(unsigned long, small)
-		__field(unsigned long, taken)
-		__field(unsigned long, taken_small)
+		__field(unsigned long, unhinted)
+		__field(unsigned long, early)
 		__field(unsigned int, settle_ms)
 		__field(unsigned long, hint)
-		__field(unsigned long, sweep)
-		__field(unsigned int, sweep_order)
+		__field(unsigned long, small_hint)
+		__field(unsigned int, small_order)
 		__field(unsigned int, look_in_ms)
-		__field(unsigned int, idle_look_in_ms)
 		__field(bool, drain)
 	),
 
 	TP_fast_assign(
 		__entry->nid = zone_to_nid(zone);
 		__assign_str(zone);
+		__entry->low_ms = sample->low_ms;
+		__entry->now_ms = sample->now_ms;
 		__entry->free = sample->free_pages;
-		__entry->free_low = sample->free_low_pages;
-		__entry->unhinted = sample->unhinted_pages;
 		__entry->low = sample->low_pages;
-		__entry->small = sample->small_pages;
-		__entry->taken = sample->taken_pages;
-		__entry->taken_small = sample->taken_small_pages;
+		__entry->unhinted = sample->unhinted_pages;
+		__entry->early = advice->early_pages;
 		__entry->settle_ms = settle_ms;
 		__entry->hint = advice->hint_pages;
-		__entry->sweep = advice->sweep_pages;
-		__entry->sweep_order = advice->sweep_order;
+		__entry->small_hint = advice->small_pages;
+		__entry->small_order = advice->small_order;
 		__entry->look_in_ms = advice->look_in_ms;
-		__entry->idle_look_in_ms = advice->idle_look_in_ms;
 		__entry->drain = advice->drain_lists;
 	),
 
-	TP_printk("nid=%d zone=%s free=%lu free_low=%lu unhinted=%lu low=%lu small=%lu taken=%lu taken_small=%lu settle_ms=%u hint=%lu sweep=%lu sweep_order=%u look_in_ms=%u idle_look_in_ms=%u drain=%d",
-		  __entry->nid, __get_str(zone), __entry->free,
-		  __entry->free_low, __entry->unhinted, __entry->low,
-		  __entry->small, __entry->taken, __entry->taken_small,
-		  __entry->settle_ms, __entry->hint, __entry->sweep,
-		  __entry->sweep_order, __entry->look_in_ms,
-		  __entry->idle_look_in_ms, __entry->drain)
+	TP_printk("nid=%d zone=%s now_ms=%llu free=%lu low=%lu low_ms=%llu unhinted=%lu early=%lu settle_ms=%u hint=%lu small_hint=%lu small_order=%u look_in_ms=%u drain=%d",
+		  __entry->nid, __get_str(zone), __entry->now_ms, __entry->free,
+		  __entry->low, __entry->low_ms, __entry->unhinted,
+		  __entry->early, __entry->settle_ms, __entry->hint,
+		  __entry->small_hint, __entry->small_order,
+		  __entry->look_in_ms, __entry->drain)
 );
 
 /* Hinted memory was allocated again, and waiting for that would have paid. */

@@ -3,50 +3,232 @@
  * KUnit tests of free page hinting: what counts as idle.
  */
 #include <kunit/test.h>
+#include <linux/math64.h>
 
 #include "policy_model.h"
 
-#define SETTLE_MS	MODEL_SETTLE_MS
-#define LOOK_MS		(SETTLE_MS / PAGE_HINTING_LOOKS)
+#define PRICE_MS	6700U
+/* What nobody has used yet waits for so long. */
+#define WAIT_MS		(PRICE_MS / 64)
+/* The longest time between two looks while something is kept. */
+#define LOOK_MS		(PRICE_MS / 64)
 #define MIB		MODEL_MIB
 #define GIB		(1024 * MIB)
 
-/* Memory freed once is idle a settle time later, not a look later. */
+/* Each zone has one, also in guests with little memory. */
+static_assert(sizeof(struct page_hinting_policy) <= 1024);
+
+/* A zone with so much free memory, all of it hinted long ago. */
+static void start_idle(struct kunit *test, struct model *model,
+		       unsigned int price_ms, unsigned long pages)
+{
+	model_start(model, price_ms, 0);
+	model_free(model, pages);
+	model_pass(model, 10ULL * price_ms);
+	KUNIT_ASSERT_EQ(test, model->unhinted_pages, 0UL);
+	KUNIT_ASSERT_TRUE(test, model_asleep(model));
+}
+
+static u32 next_random(u32 *seed)
+{
+	*seed = *seed * 1103515245 + 12345;
+	return *seed >> 8;
+}
+
+/* Memory freed once is hinted one shortest wait later, and that is all. */
 static void one_off_free(struct kunit *test)
 {
 	struct model model;
 
-	model_start(&model, 12345);
-	model_pass(&model, 5 * SETTLE_MS);
-	KUNIT_EXPECT_TRUE(test, model.asleep);
+	model_start(&model, PRICE_MS, 12345);
+	model_pass(&model, 5 * PRICE_MS);
+	KUNIT_EXPECT_TRUE(test, model_asleep(&model));
+	model.nr_looks = 0;
 	model_free(&model, 8 * GIB);
-
-	model_pass(&model, SETTLE_MS - 1);
+	model_pass(&model, WAIT_MS - 1);
 	KUNIT_EXPECT_EQ(test, model.hinted_pages, 0UL);
-	model_pass(&model, 3);
+	model_pass(&model, 1);
 	KUNIT_EXPECT_EQ(test, model.hinted_pages, 8 * GIB);
-	model_pass(&model, 2 * SETTLE_MS);
-	KUNIT_EXPECT_TRUE(test, model.asleep);
+	model_pass(&model, WAIT_MS);
+	KUNIT_EXPECT_TRUE(test, model_asleep(&model));
+	KUNIT_EXPECT_LE(test, model.nr_looks, 3UL);
+	KUNIT_EXPECT_EQ(test, model.hinted_pages, 8 * GIB);
 }
 
-/* A free just before a look settles no sooner than one just after it. */
-static void settle_is_never_short(struct kunit *test)
+/* A second free before the first is hinted does not go with it. */
+static void later_free_waits_for_itself(struct kunit *test)
 {
-	unsigned int offset_ms;
+	unsigned int gap_ms;
 
-	for (offset_ms = 0; offset_ms < 3 * LOOK_MS; offset_ms++) {
+	for (gap_ms = 1; gap_ms < WAIT_MS; gap_ms++) {
 		struct model model;
 
-		model_start(&model, 0);
-		model_pass(&model, offset_ms);
+		start_idle(test, &model, PRICE_MS, GIB);
+		model.hinted_pages = 0;
+		model_free(&model, 100 * MIB);
+		model_pass(&model, gap_ms);
 		model_free(&model, GIB);
-		model_pass(&model, SETTLE_MS - 1);
-		KUNIT_EXPECT_EQ_MSG(test, model.hinted_pages, 0UL,
-				    "offset %u ms", offset_ms);
-		model_pass(&model, 2 * LOOK_MS + 1);
-		KUNIT_EXPECT_EQ_MSG(test, model.hinted_pages, GIB,
-				    "offset %u ms", offset_ms);
+		model_pass(&model, WAIT_MS - 1);
+		KUNIT_EXPECT_LE_MSG(test, model.hinted_pages, 100 * MIB,
+				    "%u ms later", gap_ms);
+		model_pass(&model, WAIT_MS + 1);
+		KUNIT_EXPECT_EQ_MSG(test, model.unhinted_pages, 0UL,
+				    "%u ms later", gap_ms);
 	}
+}
+
+/**
+ * struct ms_case - what a refault may be worth, or how long a loop may pause
+ * @name: of the case
+ * @ms: so long
+ */
+struct ms_case {
+	const char *name;
+	unsigned int ms;
+};
+
+static const struct ms_case price_cases[] = {
+	{ "1 ms", 1 },
+	{ "50 ms", 50 },
+	{ "1600 ms", 1600 },
+	{ "6700 ms", 6700 },
+	{ "60 s", 60000 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(price, price_cases, name);
+
+static const struct ms_case pause_cases[] = {
+	{ "100 ms", 100 },
+	{ "450 ms", 450 },
+	{ "1500 ms", 1500 },
+	{ "5000 ms", 5000 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(pause, pause_cases, name);
+
+/* For @ms, allocate and free at random, down to @floor_pages. */
+static void use_at_random(struct model *model, u32 *seed, u64 ms,
+			  unsigned long floor_pages, unsigned int step_ms)
+{
+	u64 end_ms = model->now_ms + ms;
+
+	while (model->now_ms < end_ms) {
+		unsigned long spare = model->free_pages - floor_pages;
+		unsigned long pages = next_random(seed) % 256 * MIB;
+
+		if (next_random(seed) & 1)
+			model_alloc(model, min(pages, spare));
+		else if (model->free_pages < 8 * GIB)
+			model_free(model, pages);
+		model_pass(model, min_t(u64, end_ms - model->now_ms,
+					1 + next_random(seed) % step_ms));
+	}
+}
+
+/* Whatever the habits are: what is free for the price is hinted by then. */
+static void kept_no_longer_than_the_price(struct kunit *test)
+{
+	const struct ms_case *price = test->param_value;
+	unsigned int i, most_ms = price->ms + max(price->ms / 64, 1U);
+	struct model model;
+	u32 seed = 1;
+
+	model_start(&model, price->ms, 0);
+	model_free(&model, 4 * GIB);
+	for (i = 0; i < 200; i++) {
+		/* Now and then the fast habits of a loop, or hardly any use. */
+		unsigned int step_ms = max(price->ms / (i % 3 ? 8 : 1), 1U);
+		unsigned long floor_pages;
+
+		use_at_random(&model, &seed, next_random(&seed) % most_ms, 0,
+			      step_ms);
+		floor_pages = model.free_pages;
+		use_at_random(&model, &seed, most_ms, floor_pages, step_ms);
+		KUNIT_EXPECT_LE_MSG(test, model.unhinted_pages,
+				    model.free_pages - floor_pages,
+				    "round %u", i);
+	}
+}
+
+/**
+ * struct adversary_case - one who knows the policy and wants it to cost most
+ * @name: of the case
+ * @each: in each of so many rounds,
+ * @rest: once hinted, the memory is left alone for so many prices
+ * @pauses: or it is taken after these times in turn, in percent of the price
+ * @most: what this may cost, in percent of what it costs who knows the future
+ */
+struct adversary_case {
+	const char *name;
+	unsigned int each;
+	unsigned int rest;
+	unsigned int pauses[2];
+	unsigned int most;
+};
+
+static const struct adversary_case adversary_cases[] = {
+	{ "takes it once hinted", 1, 0, { }, 200 },
+	{ "takes it 3 prices later", 1, 3, { }, 105 },
+	{ "takes each second 3 prices later", 2, 3, { }, 210 },
+	{ "takes each tenth 3 prices later", 10, 3, { }, 300 },
+	{ "takes it after two pauses in turn", 1, 0, { 63, 197 }, 195 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(adversary, adversary_cases, name);
+
+/* Let time pass. Return: what keeping memory cost, in MiB times ms. */
+static u64 pass_and_pay(struct model *model, u64 ms)
+{
+	u64 end_ms = model->now_ms + ms, kept = 0;
+
+	while (model->now_ms < end_ms) {
+		u64 part_ms = end_ms - model->now_ms;
+
+		if (model->look_in_ms)
+			part_ms = min_t(u64, part_ms, model->look_in_ms);
+		kept += part_ms * (model->unhinted_pages / MIB);
+		model_pass(model, part_ms);
+	}
+	return kept;
+}
+
+/* Return: what 200 rounds cost, in percent of the least. */
+static unsigned int cost_of(const struct adversary_case *adversary,
+			    unsigned int price_ms)
+{
+	const unsigned int mib = 64;
+	u64 paid = 0, least = 0;
+	struct model model;
+	int i;
+
+	model_start(&model, price_ms, 0);
+	model_pass(&model, 10);
+	for (i = 0; i < 200; i++) {
+		unsigned int pause = adversary->pauses[i % 2];
+		u64 since_ms = model.now_ms;
+
+		model_free(&model, mib * MIB);
+		paid += pass_and_pay(&model, pause * price_ms / 100);
+		while (!pause && model.unhinted_pages &&
+		       model.now_ms < since_ms + 2 * price_ms)
+			paid += pass_and_pay(&model, 1);
+		if (!pause && i % adversary->each == 0)
+			paid += pass_and_pay(&model, adversary->rest * price_ms);
+		least += mib * min_t(u64, model.now_ms - since_ms, price_ms);
+		model_alloc(&model, mib * MIB);
+		model_pass(&model, 50);
+	}
+	paid += (u64)price_ms * (model.faulted_pages / MIB);
+	return div64_u64(paid * 100, least);
+}
+
+/* Rent or buy: whoever takes the memory when it hurts most gains little. */
+static void adversary_gains_little(struct kunit *test)
+{
+	const struct adversary_case *adversary = test->param_value;
+
+	KUNIT_EXPECT_LE(test, cost_of(adversary, 1600), adversary->most);
+	KUNIT_EXPECT_LE(test, cost_of(adversary, PRICE_MS), adversary->most);
 }
 
 /**
@@ -66,21 +248,23 @@ struct loop_case {
 static const struct loop_case loop_cases[] = {
 	{ "10 ms", 5, 5, 0 },
 	{ "50 ms", 20, 30, 0 },
-	{ "100 ms pauses", 200, 100, 1 },
+	{ "90 ms pauses", 200, 90, 0 },
+	{ "110 ms pauses", 20, 110, 1 },
 	{ "300 ms pauses", 200, 300, 1 },
+	{ "300 ms pauses, 1 s busy", 1000, 300, 1 },
 	{ "700 ms pauses", 100, 700, 1 },
 	{ "1500 ms pauses", 200, 1500, 1 },
+	{ "1500 ms pauses, 5 s busy", 5000, 1500, 2 },
+	{ "3000 ms pauses", 50, 3000, 1 },
 	{ "5000 ms pauses", 200, 5000, 2 },
-	{ "300 ms pauses, 1 s busy", 1000, 300, 1 },
-	{ "6 s pauses, 20 s busy", 20000, 6000, 2 },
 };
 
 KUNIT_ARRAY_PARAM_DESC(loop, loop_cases, name);
 
 static void run_loop(struct model *model, const struct loop_case *loop,
-		     unsigned int cycles, unsigned long pages)
+		     unsigned int rounds, unsigned long pages)
 {
-	while (cycles--) {
+	while (rounds--) {
 		model_alloc(model, pages);
 		model_pass(model, loop->busy_ms);
 		model_free(model, pages);
@@ -88,321 +272,222 @@ static void run_loop(struct model *model, const struct loop_case *loop,
 	}
 }
 
-/* What a loop reuses stays, after the first wrong guesses; the rest goes. */
+/* After this time nothing is left of a loop that is over. */
+static unsigned int end_ms(unsigned int pause_ms)
+{
+	return min(2 * pause_ms + 300, PRICE_MS + LOOK_MS);
+}
+
+/* What a loop reuses stays, after a wrong guess or two; at its end all goes. */
 static void loop_keeps_its_memory(struct kunit *test)
 {
+	/* Of the second one, the end is but a small part of a level. */
+	static const unsigned long sizes[] = { 64 * MIB, 300 * MIB, 512 * MIB };
 	const struct loop_case *loop = test->param_value;
-	const unsigned int cycles = 60, learn = 2;
 	struct model model;
-	unsigned int settle_ms;
+	unsigned int i;
 
-	model_start(&model, 0);
-	model_free(&model, GIB + 512 * MIB);
-	/* Long ago, so that the first use is not one of the loop's. */
-	model_pass(&model, 2 * MODEL_MAX_SETTLE_MS);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		unsigned long pages = sizes[i];
+
+		start_idle(test, &model, PRICE_MS, GIB);
+		/* The first use is not one of the loop's. */
+		run_loop(&model, loop, 1, pages);
+		model.faulted_pages = 0;
+		run_loop(&model, loop, 2, pages);
+		KUNIT_EXPECT_LE(test, model.faulted_pages,
+				loop->nr_wrong * pages);
+		model.faulted_pages = 0;
+		run_loop(&model, loop, 100, pages);
+		KUNIT_EXPECT_EQ(test, model.faulted_pages, 0UL);
+		KUNIT_EXPECT_EQ(test, model.unhinted_pages, pages);
+
+		/* A pause seems to be as long as it is between two looks. */
+		model_pass(&model, end_ms(max(loop->pause_ms, 150U)) -
+			   loop->pause_ms);
+		KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+		model_pass(&model, WAIT_MS);
+		KUNIT_EXPECT_TRUE(test, model_asleep(&model));
+	}
+}
+
+/* Of two pauses the short one is bridged, the one above the price is not. */
+static void short_pause_is_bridged(struct kunit *test)
+{
+	struct loop_case loop = { .busy_ms = 50, .pause_ms = 200 };
+	struct model model;
+	int i;
+
+	start_idle(test, &model, PRICE_MS, GIB);
+	for (i = 0; i < 8; i++) {
+		run_loop(&model, &loop, 20, 512 * MIB);
+		/* Of what is used at once, once it is learnt, nothing. */
+		model.faulted_pages = 0;
+		run_loop(&model, &loop, 10, 512 * MIB);
+		KUNIT_EXPECT_EQ(test, model.faulted_pages, 0UL);
+		model_pass(&model, 200 + 300);
+		KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+		model_pass(&model, 2 * PRICE_MS);
+	}
+}
+
+/* After a busy time: what the loop never used goes at once, then the rest. */
+static void unused_goes_first(struct kunit *test)
+{
+	const struct ms_case *pause = test->param_value;
+	struct loop_case loop = { .busy_ms = 50, .pause_ms = pause->ms };
+	struct model model;
+
+	start_idle(test, &model, PRICE_MS, 2 * GIB);
+	model_alloc(&model, GIB);
+	run_loop(&model, &loop, 20000 / (50 + pause->ms) + 1, 384 * MIB);
+	model_alloc(&model, 384 * MIB);
+	model_pass(&model, loop.busy_ms);
 	KUNIT_ASSERT_EQ(test, model.unhinted_pages, 0UL);
 
-	run_loop(&model, loop, 1 + learn, 512 * MIB);
-	KUNIT_EXPECT_LE(test, model.faulted_pages,
-			(1 + loop->nr_wrong) * 512 * MIB);
+	model_free(&model, 384 * MIB);
+	model_free(&model, GIB);
+	model_pass(&model, 300);
+	KUNIT_EXPECT_LE(test, model.unhinted_pages, 384 * MIB + GIB / 20);
+	model_pass(&model, end_ms(pause->ms) - 300);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+}
+
+/* Some half-lives after its end, nothing is known of a loop. */
+static void loop_is_forgotten(struct kunit *test)
+{
+	const struct ms_case *pause = test->param_value;
+	struct loop_case loop = { .busy_ms = 100, .pause_ms = pause->ms };
+	struct model model;
+
+	start_idle(test, &model, PRICE_MS, 512 * MIB);
+	run_loop(&model, &loop, 40, 512 * MIB);
+	model_alloc(&model, 512 * MIB);
+	/* So far it is known. */
+	model_pass(&model, PRICE_MS);
+	model_free(&model, 512 * MIB);
+	model_pass(&model, pause->ms);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 512 * MIB);
+
+	model_alloc(&model, 512 * MIB);
+	model_pass(&model, 6 * PRICE_MS);
+	model_free(&model, 512 * MIB);
+	model_pass(&model, WAIT_MS);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+}
+
+/* For @rounds, use 32 MiB each 100 ms and 512 MiB each 2 s. */
+static void run_two_loops(struct model *model, unsigned int rounds, bool large)
+{
+	struct loop_case small = { .busy_ms = 50, .pause_ms = 50 };
+
+	while (rounds--) {
+		if (large)
+			model_alloc(model, 512 * MIB);
+		run_loop(model, &small, 5, 32 * MIB);
+		if (large)
+			model_free(model, 512 * MIB);
+		run_loop(model, &small, 15, 32 * MIB);
+	}
+}
+
+/* A slow loop beside a fast one: each level of the stack has its own wait. */
+static void levels_learn_for_themselves(struct kunit *test)
+{
+	struct model model;
+
+	start_idle(test, &model, PRICE_MS, GIB);
+	run_two_loops(&model, 4, true);
 	model.faulted_pages = 0;
-	run_loop(&model, loop, cycles, 512 * MIB);
+	run_two_loops(&model, 40, true);
 	KUNIT_EXPECT_EQ(test, model.faulted_pages, 0UL);
 	KUNIT_EXPECT_GE(test, model.unhinted_pages, 512 * MIB);
 
-	/* The end of the loop: all of it goes, and then it is forgotten. */
-	settle_ms = model.policy.settle_ms;
-	model_pass(&model, max(2 * settle_ms, 5000U) - loop->pause_ms);
-	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
-	model_pass(&model, 2 * settle_ms);
-	KUNIT_EXPECT_TRUE(test, model.asleep);
-	model_pass(&model, 8 * settle_ms);
-	model_free(&model, GIB);
-	model_pass(&model, SETTLE_MS + 2 * LOOK_MS);
-	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
-}
+	/* The slow one ends, and its level does not wait for the fast one. */
+	run_two_loops(&model, 2, false);
+	KUNIT_EXPECT_LE(test, model.unhinted_pages, 32 * MIB);
+	KUNIT_EXPECT_EQ(test, model.faulted_pages, 0UL);
 
-/*
- * What a loop frees into the per-CPU lists stays there once its pause is learnt,
- * and is hinted as soon as the rest has to be when it ends.
- */
-static void lists_are_emptied_at_the_end(struct kunit *test)
-{
-	static const unsigned int pauses_ms[] = { 300, 700, 1500, 5000 };
-	unsigned int i, settle_ms;
-
-	for (i = 0; i < ARRAY_SIZE(pauses_ms); i++) {
-		struct loop_case loop = { .busy_ms = 50,
-					  .pause_ms = pauses_ms[i] };
-		struct model model;
-
-		model_start(&model, 0);
-		model_free(&model, GIB);
-		model_pass(&model, 2 * MODEL_MAX_SETTLE_MS);
-		run_loop(&model, &loop, 8, 512 * MIB);
-		model.nr_drains = 0;
-		run_loop(&model, &loop, 20, 512 * MIB);
-		KUNIT_EXPECT_LE_MSG(test, model.nr_drains, 2UL,
-				    "pauses of %u ms", pauses_ms[i]);
-
-		model_alloc(&model, 512 * MIB);
-		model_pass(&model, loop.busy_ms);
-		model.nr_drains = 0;
-		model_free(&model, 400 * MIB);
-		model.list_pages = 112 * MIB;
-		settle_ms = model.policy.settle_ms;
-		model_pass(&model, 2 * settle_ms);
-		KUNIT_EXPECT_EQ_MSG(test, model.list_pages, 0UL,
-				    "pauses of %u ms", pauses_ms[i]);
-		KUNIT_EXPECT_EQ_MSG(test, model.unhinted_pages, 0UL,
-				    "pauses of %u ms", pauses_ms[i]);
-		model_pass(&model, 2 * settle_ms);
-		KUNIT_EXPECT_TRUE(test, model.asleep);
-		KUNIT_EXPECT_LE_MSG(test, model.nr_drains, 2UL,
-				    "pauses of %u ms", pauses_ms[i]);
-	}
-}
-
-/* The kernel empties them, too, bit by bit: that does not put it off. */
-static void lists_are_emptied_by_others(struct kunit *test)
-{
-	struct loop_case loop = { .busy_ms = 50, .pause_ms = 1500 };
-	unsigned int settle_ms, i;
-	struct model model;
-
-	model_start(&model, 0);
-	model_free(&model, GIB);
-	model_pass(&model, 2 * MODEL_MAX_SETTLE_MS);
-	run_loop(&model, &loop, 8, 512 * MIB);
-
+	/* What the fast one never used does not wait for the slow one. */
+	start_idle(test, &model, PRICE_MS, GIB);
+	run_two_loops(&model, 20, true);
 	model_alloc(&model, 512 * MIB);
-	model_pass(&model, loop.busy_ms);
-	model_free(&model, 400 * MIB);
-	model.list_pages = 112 * MIB;
-	settle_ms = model.policy.settle_ms;
-	for (i = 0; i < 2; i++) {
-		model_pass(&model, 1000);
-		if (model.list_pages) {
-			model.list_pages -= 40 * MIB;
-			model_free(&model, 40 * MIB);
-		}
-	}
-	model_pass(&model, 2 * settle_ms - 2 * 1000);
-	KUNIT_EXPECT_EQ(test, model.list_pages, 0UL);
-	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+	run_two_loops(&model, 1, false);
+	model_free(&model, 512 * MIB + 2 * GIB);
+	model_pass(&model, LOOK_MS + WAIT_MS);
+	KUNIT_EXPECT_LE(test, model.unhinted_pages, 544 * MIB);
+	KUNIT_EXPECT_GE(test, model.unhinted_pages, 512 * MIB);
 }
 
-/* Who takes memory slowly frees none, and may want what is in them. */
-static void lists_are_left_to_who_takes(struct kunit *test)
+/* The peak is what depth is counted from for a moment, not for ever. */
+static void depth_is_from_the_recent_peak(struct kunit *test)
 {
-	struct loop_case loop = { .busy_ms = 50, .pause_ms = 1500 };
-	struct model model;
+	static const unsigned int rests_ms[] = { 300, 5000 };
 	unsigned int i;
 
-	model_start(&model, 0);
-	model_free(&model, GIB);
-	model_pass(&model, 2 * MODEL_MAX_SETTLE_MS);
-	run_loop(&model, &loop, 8, 512 * MIB);
-	model_alloc(&model, 512 * MIB);
-	model_pass(&model, loop.busy_ms);
-	model_free(&model, 512 * MIB);
-	model.nr_drains = 0;
-	/* Less between two looks than would be seen as taking. */
-	for (i = 0; i < 50; i++) {
-		model_pass(&model, 100);
-		model_alloc(&model, MIB);
+	for (i = 0; i < ARRAY_SIZE(rests_ms); i++) {
+		struct model model;
+
+		start_idle(test, &model, PRICE_MS, 2 * GIB);
+		/* For a look, which begins a new peak, and another one. */
+		model_free(&model, 10 * MIB);
+		model_alloc(&model, GIB);
+		model_pass(&model, rests_ms[i]);
+		model_free(&model, 50 * MIB);
+		model_pass(&model, 90);
+		model_alloc(&model, 60 * MIB);
+		model_pass(&model, 90);
+		/* From 964 to 1014 MiB below the peak, or from 0 to 60. */
+		KUNIT_EXPECT_EQ(test, !model.policy.levels[8].used[0], i);
+		KUNIT_EXPECT_EQ(test, !model.policy.levels[4].used[0], !i);
 	}
-	KUNIT_EXPECT_EQ(test, model.nr_drains, 0UL);
-	model_pass(&model, 60000);
-	KUNIT_EXPECT_EQ(test, model.nr_drains, 1UL);
-	KUNIT_EXPECT_TRUE(test, model.asleep);
 }
 
-/* A single free, too: they are emptied once, and then there is no timer. */
-static void lists_are_emptied_once(struct kunit *test)
+/* Free memory that comes and goes in a loop, with dips between the looks. */
+static struct page_hinting_sample wave(unsigned int i)
 {
-	struct model model;
+	unsigned long pages = GIB + (i / 8 % 2) * 512 * MIB + i % 8 * MIB;
 
-	model_start(&model, 0);
-	model_pass(&model, 60000);
-	KUNIT_ASSERT_TRUE(test, model.asleep);
-	model.nr_drains = 0;
-	model_free(&model, 4 * MIB);
-	model.list_pages = 10 * MIB;
-	model_pass(&model, 4 * SETTLE_MS);
-	KUNIT_EXPECT_EQ(test, model.hinted_pages, 14 * MIB);
-	model_pass(&model, 60000);
-	KUNIT_EXPECT_EQ(test, model.nr_drains, 1UL);
-	KUNIT_EXPECT_TRUE(test, model.asleep);
-}
-
-/* Nobody waits for memory that is used again after 20 seconds or more. */
-static void rare_use_is_not_waited_for(struct kunit *test)
-{
-	static const struct loop_case loops[] = {
-		{ "20 s", 500, 20000 }, { "60 s", 1000, 59000 },
+	return (struct page_hinting_sample){
+		.now_ms = 1000 + 50 * i,
+		.free_pages = pages,
+		.low_pages = pages - i % 4 * 10 * MIB,
+		.low_ms = 1000 + 50 * i - 20,
+		.went_ms = 1000 + 50 * i - 20,
 	};
+}
+
+/* Amounts of free memory are learnt from: not which blocks, nor hinting. */
+static void only_amounts_count(struct kunit *test)
+{
+	struct page_hinting_policy *one, *other;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(loops); i++) {
-		struct model model;
+	one = kunit_kzalloc(test, sizeof(*one), GFP_KERNEL);
+	other = kunit_kzalloc(test, sizeof(*other), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, one);
+	KUNIT_ASSERT_NOT_NULL(test, other);
+	page_hinting_policy_init(one, PRICE_MS, MODEL_ORDER, 0);
+	page_hinting_policy_init(other, PRICE_MS, MODEL_ORDER, 0);
+	for (i = 0; i < 400; i++) {
+		struct page_hinting_sample sample = wave(i);
+		struct page_hinting_advice advice, other_advice;
 
-		model_start(&model, 0);
-		model_free(&model, 512 * MIB);
-		model_pass(&model, 60000);
-		run_loop(&model, &loops[i], 10, 512 * MIB);
-		KUNIT_EXPECT_EQ(test, model.hinted_pages, 11 * 512 * MIB);
-		KUNIT_EXPECT_EQ(test, model.peak_settle_ms, SETTLE_MS);
+		sample.unhinted_pages = MIB;
+		advice = page_hinting_policy_step(one, &sample);
+		sample.unhinted_pages += i % 3 * 100 * MIB;
+		sample.small_pages[i % MODEL_ORDER] = i % 5 * 50 * MIB;
+		other_advice = page_hinting_policy_step(other, &sample);
+		KUNIT_EXPECT_EQ(test, advice.early_pages,
+				other_advice.early_pages);
 	}
-}
-
-/* A second use long after the first one says nothing; a third one does. */
-static void far_gap_is_believed_the_second_time(struct kunit *test)
-{
-	struct loop_case loop = { .busy_ms = 100, .pause_ms = 3000 };
-	struct model model;
-
-	model_start(&model, 0);
-	model_free(&model, GIB);
-	model_pass(&model, 60000);
-	run_loop(&model, &loop, 2, GIB);
-	KUNIT_EXPECT_EQ(test, model.policy.settle_ms, SETTLE_MS);
-	run_loop(&model, &loop, 1, GIB);
-	KUNIT_EXPECT_GE(test, model.policy.settle_ms, 3000U);
-	KUNIT_EXPECT_LE(test, model.policy.settle_ms, 6000U);
-}
-
-/* Nor do two of them that have nothing to do with each other. */
-static void far_gaps_far_apart(struct kunit *test)
-{
-	struct loop_case loop = { .busy_ms = 100, .pause_ms = 3000 };
-	struct model model;
-	int i;
-
-	model_start(&model, 0);
-	model_free(&model, GIB);
-	for (i = 0; i < 4; i++) {
-		model_pass(&model, 10 * MODEL_MAX_SETTLE_MS);
-		run_loop(&model, &loop, 2, GIB);
-	}
-	KUNIT_EXPECT_EQ(test, model.peak_settle_ms, SETTLE_MS);
-}
-
-/* What is allocated bit by bit after a long time is one use of it. */
-static void far_gap_ends_slowly(struct kunit *test)
-{
-	struct model model;
-	int i;
-
-	model_start(&model, 0);
-	model_pass(&model, SETTLE_MS);
-	model_free(&model, GIB);
-	model_pass(&model, 3000);
-	for (i = 0; i < 40; i++) {
-		model_alloc(&model, 25 * MIB);
-		model_pass(&model, 100);
-		/* So that each is noticed by itself. */
-		model_free(&model, 2 * MIB);
-	}
-	KUNIT_EXPECT_EQ(test, model.peak_settle_ms, SETTLE_MS);
-}
-
-/* A little that is needed early, seldom, is no habit, however often it is. */
-static void small_uses_do_not_add_up(struct kunit *test)
-{
-	static const unsigned int intervals_ms[] = { 1500, 5000, 60000 };
-	unsigned int i, cycle;
-
-	for (i = 0; i < ARRAY_SIZE(intervals_ms); i++) {
-		struct model model;
-
-		model_start(&model, 0);
-		model_free(&model, 6 * MIB);
-		model_pass(&model, 60000);
-		model_free(&model, 6 * MIB);
-		for (cycle = 0; cycle < 40; cycle++) {
-			model_pass(&model, 400);
-			model_alloc(&model, 6 * MIB);
-			model_pass(&model, intervals_ms[i] - 400);
-			model_free(&model, 6 * MIB);
-		}
-		KUNIT_EXPECT_GE_MSG(test, model.refaulted_pages, 20 * 6 * MIB,
-				    "each %u ms", intervals_ms[i]);
-		KUNIT_EXPECT_EQ_MSG(test, model.peak_settle_ms, SETTLE_MS,
-				    "each %u ms", intervals_ms[i]);
-	}
-}
-
-/* It adds up as long as more comes, also by clocks that are a tick apart. */
-static void early_uses_at_once_add_up(struct kunit *test)
-{
-	struct page_hinting_sample sample = { .now_ms = 1000 };
-	struct page_hinting_policy policy;
-
-	page_hinting_policy_init(&policy, SETTLE_MS, MODEL_MAX_SETTLE_MS, 0);
-	page_hinting_policy_step(&policy, &sample);
-	page_hinting_policy_pulled(&policy, 64 * MIB);
-	sample.now_ms = 1400;
-	sample.taken_ms = 1400;
-	sample.taken_pages = 7 * MIB;
-	page_hinting_policy_step(&policy, &sample);
-	KUNIT_EXPECT_EQ(test, policy.settle_ms, SETTLE_MS);
-	sample.now_ms = 1403;
-	sample.taken_ms = 1399;
-	sample.taken_pages = MIB;
-	page_hinting_policy_step(&policy, &sample);
-	KUNIT_EXPECT_GE(test, policy.settle_ms, 500U);
-}
-
-/* Allocate @pages in small steps, within @ms. */
-static void alloc_slowly(struct model *model, unsigned long pages,
-			 unsigned int ms)
-{
-	const unsigned long step = 16 * MIB;
-	unsigned long i, nr = pages / step;
-
-	for (i = 0; i < nr; i++) {
-		model_alloc(model, step);
-		model_pass(model, ms / nr);
-	}
-}
-
-/* A far pause before an allocation that takes longer still is learnt, too. */
-static void slow_loop_is_learnt(struct kunit *test)
-{
-	static const unsigned int pauses_ms[] = { 1500, 2100, 2500, 3000 };
-	unsigned int i, cycle;
-
-	for (i = 0; i < ARRAY_SIZE(pauses_ms); i++) {
-		struct model model;
-
-		model_start(&model, 0);
-		model_free(&model, 2 * GIB);
-		model_pass(&model, 60000);
-		for (cycle = 0; cycle < 12; cycle++) {
-			if (cycle == 5)
-				model.faulted_pages = 0;
-			alloc_slowly(&model, GIB, pauses_ms[i] + 300);
-			model_free(&model, GIB);
-			model_pass(&model, pauses_ms[i]);
-		}
-		KUNIT_EXPECT_EQ_MSG(test, model.faulted_pages, 0UL,
-				    "pauses of %u ms", pauses_ms[i]);
-	}
-}
-
-/* One use that goes on for long says little about the end of it. */
-static void slow_use_is_one_use(struct kunit *test)
-{
-	struct model model;
-
-	model_start(&model, 0);
-	model_pass(&model, SETTLE_MS);
-	model_free(&model, GIB);
-	model_pass(&model, 1500);
-	alloc_slowly(&model, GIB, 5000);
-	KUNIT_EXPECT_GE(test, model.peak_settle_ms, 1500U);
-	KUNIT_EXPECT_LE(test, model.peak_settle_ms, 3000U);
+	KUNIT_EXPECT_MEMEQ(test, one->levels, other->levels,
+			   sizeof(one->levels));
+	KUNIT_EXPECT_EQ(test, one->nr_layers, other->nr_layers);
+	KUNIT_EXPECT_MEMEQ(test, one->layers, other->layers,
+			   sizeof(one->layers));
+	/* And something was learnt. */
+	KUNIT_EXPECT_GE(test, one->levels[6].settle_ms, 400U);
 }
 
 /* A program that is the first to use the guest's memory is no loop. */
@@ -411,51 +496,17 @@ static void first_use_is_no_reuse(struct kunit *test)
 	struct model model;
 	int i;
 
-	model_start(&model, 0);
-	model_free(&model, 8 * GIB);
-	model_pass(&model, 300);
-	KUNIT_ASSERT_EQ(test, model.unhinted_pages, 0UL);
+	start_idle(test, &model, PRICE_MS, 8 * GIB);
 	for (i = 0; i < 80; i++) {
 		model_alloc(&model, 100 * MIB);
 		model_pass(&model, 100);
+		/* This is used again each time, but nothing below it. */
 		model_free(&model, 10 * MIB);
 	}
+	KUNIT_EXPECT_LE(test, model.early_pages, 79 * 10 * MIB);
 	model_free(&model, 7 * GIB);
-	model_pass(&model, SETTLE_MS + 2 * LOOK_MS);
+	model_pass(&model, 2 * WAIT_MS);
 	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
-}
-
-/* A loop keeps what it needs of much memory, and not more. */
-static void loop_beside_idle_memory(struct kunit *test)
-{
-	struct loop_case loop = { .busy_ms = 100, .pause_ms = 300 };
-	struct model model;
-
-	model_start(&model, 0);
-	model_free(&model, 512 * MIB);
-	model_pass(&model, 60000);
-	run_loop(&model, &loop, 10, 512 * MIB);
-	model_free(&model, 4 * GIB);
-	run_loop(&model, &loop, 3, 512 * MIB);
-	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 512 * MIB);
-}
-
-/* Memory that was hinted long ago is used: no reason to be slower. */
-static void ramp_up(struct kunit *test)
-{
-	struct model model;
-	int i;
-
-	model_start(&model, 0);
-	model_free(&model, 4 * GIB);
-	model_pass(&model, 60000);
-	for (i = 0; i < 400; i++) {
-		model_alloc(&model, 10 * MIB);
-		model_pass(&model, 10);
-	}
-	KUNIT_EXPECT_EQ(test, model.faulted_pages, 4000 * MIB);
-	KUNIT_EXPECT_EQ(test, model.refaulted_pages, 0UL);
-	KUNIT_EXPECT_EQ(test, model.peak_settle_ms, SETTLE_MS);
 }
 
 /* What is freed bit by bit goes bit by bit, none of it later than a lump. */
@@ -464,15 +515,15 @@ static void ramp_down(struct kunit *test)
 	struct model model;
 	int i;
 
-	model_start(&model, 0);
+	model_start(&model, PRICE_MS, 0);
 	for (i = 0; i < 400; i++) {
 		model_free(&model, 10 * MIB);
 		model_pass(&model, 10);
-		/* The lows of a rise are older than it by up to a quarter. */
+		/* What was freed just after a look is seen by the next one. */
 		KUNIT_EXPECT_LE(test, model.unhinted_pages,
-				2 * SETTLE_MS * MIB);
+				2 * WAIT_MS * MIB + 20 * MIB);
 	}
-	model_pass(&model, SETTLE_MS + 2 * LOOK_MS);
+	model_pass(&model, 2 * WAIT_MS);
 	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
 }
 
@@ -482,16 +533,14 @@ static void saw_tooth(struct kunit *test)
 	struct model model;
 	int i, step;
 
-	model_start(&model, 0);
-	model_free(&model, 512 * MIB);
-	model_pass(&model, 60000);
+	start_idle(test, &model, PRICE_MS, 512 * MIB);
 	for (i = 0; i < 40; i++) {
 		model_alloc(&model, 512 * MIB);
 		for (step = 0; step < 32; step++) {
 			model_pass(&model, 15);
 			model_free(&model, 16 * MIB);
 		}
-		if (i == 3)
+		if (i == 7)
 			model.faulted_pages = 0;
 	}
 	KUNIT_EXPECT_EQ(test, model.faulted_pages, 0UL);
@@ -500,20 +549,16 @@ static void saw_tooth(struct kunit *test)
 /* Small demand at random: little of it is for what was just hinted. */
 static void noise(struct kunit *test)
 {
-	unsigned long seed = 1, used_pages = 256 * MIB;
+	unsigned long used_pages = 256 * MIB;
 	struct model model;
+	u32 seed = 1;
 	int i;
 
-	model_start(&model, 0);
-	model_free(&model, 768 * MIB);
-	model_pass(&model, 60000);
-	model.faulted_pages = 0;
+	start_idle(test, &model, PRICE_MS, 768 * MIB);
 	for (i = 0; i < 6000; i++) {
-		unsigned long pages;
+		unsigned long pages = next_random(&seed) % 16 * MIB;
 
-		seed = (seed * 1103515245 + 12345) & 0x7fffffff;
-		pages = (seed >> 16) % 16 * MIB;
-		if (seed & 0x8000 && used_pages < 512 * MIB) {
+		if (next_random(&seed) & 1 && used_pages < 512 * MIB) {
 			model_alloc(&model, pages);
 			used_pages += pages;
 		} else if (used_pages > pages) {
@@ -523,225 +568,243 @@ static void noise(struct kunit *test)
 		model_pass(&model, 10);
 	}
 	KUNIT_EXPECT_GT(test, model.allocated_pages, 10 * GIB);
-	KUNIT_EXPECT_LE(test, model.refaulted_pages,
-			model.allocated_pages / 50);
+	KUNIT_EXPECT_LE(test, model.faulted_pages, model.allocated_pages / 20);
 }
 
-/* What hinting pulls must not look like demand: nothing is held back by it. */
-static void pull_is_not_demand(struct kunit *test)
-{
-	struct page_hinting_sample sample = {
-		.low_pages = GIB,
-		.unhinted_pages = GIB,
-	};
-	struct page_hinting_policy policy;
-	struct page_hinting_advice advice = { };
-	int i;
-
-	page_hinting_policy_init(&policy, SETTLE_MS, MODEL_MAX_SETTLE_MS, 0);
-	for (i = 0; i < 20; i++) {
-		sample.now_ms += LOOK_MS;
-		advice = page_hinting_policy_step(&policy, &sample);
-	}
-	KUNIT_EXPECT_EQ(test, advice.hint_pages, GIB);
-
-	/* Only a part fits into the window; the rest is idle all the same. */
-	page_hinting_policy_pulled(&policy, 64 * MIB);
-	sample.low_pages = GIB - 64 * MIB;
-	sample.unhinted_pages = sample.low_pages;
-	advice = page_hinting_policy_step(&policy, &sample);
-	KUNIT_EXPECT_EQ(test, advice.hint_pages, GIB - 64 * MIB);
-}
-
-/* What was pulled is not hinted a second time from what had been used. */
-static void pull_takes_the_idle_part_once(struct kunit *test)
-{
-	struct page_hinting_sample sample = { };
-	struct page_hinting_policy policy;
-	struct page_hinting_advice advice = { };
-
-	page_hinting_policy_init(&policy, SETTLE_MS, MODEL_MAX_SETTLE_MS, 0);
-	for (; sample.now_ms <= 2 * SETTLE_MS; sample.now_ms += LOOK_MS) {
-		/* 700 MiB are in use again and again. */
-		sample.low_pages = 300 * MIB;
-		sample.unhinted_pages = 1000 * MIB;
-		advice = page_hinting_policy_step(&policy, &sample);
-	}
-	KUNIT_EXPECT_EQ(test, advice.hint_pages, 300 * MIB);
-	page_hinting_policy_pulled(&policy, 300 * MIB);
-
-	sample.low_pages = 700 * MIB;
-	sample.unhinted_pages = 700 * MIB;
-	advice = page_hinting_policy_step(&policy, &sample);
-	KUNIT_EXPECT_EQ(test, advice.hint_pages, 0UL);
-}
-
-/* Never more than there is, whatever the caller says of the past. */
-static void hint_is_bounded(struct kunit *test)
-{
-	struct page_hinting_sample sample = {
-		.now_ms = 10 * SETTLE_MS,
-		.low_pages = GIB,
-		.unhinted_pages = MIB,
-	};
-	struct page_hinting_policy policy;
-	struct page_hinting_advice advice;
-
-	page_hinting_policy_init(&policy, SETTLE_MS, MODEL_MAX_SETTLE_MS, 0);
-	advice = page_hinting_policy_step(&policy, &sample);
-	KUNIT_EXPECT_EQ(test, advice.hint_pages, MIB);
-}
-
-/* A long sleep without a look counts with the low of all of it. */
-static void long_sleep(struct kunit *test)
-{
-	struct page_hinting_sample sample = {
-		.now_ms = 3600 * 1000,
-		.low_pages = 10 * MIB,
-		.unhinted_pages = GIB,
-	};
-	struct page_hinting_policy policy;
-	struct page_hinting_advice advice;
-
-	page_hinting_policy_init(&policy, SETTLE_MS, MODEL_MAX_SETTLE_MS, 0);
-	advice = page_hinting_policy_step(&policy, &sample);
-	KUNIT_EXPECT_EQ(test, advice.hint_pages, 10 * MIB);
-	KUNIT_EXPECT_GT(test, advice.look_in_ms, 0U);
-	KUNIT_EXPECT_LE(test, advice.look_in_ms, LOOK_MS);
-}
-
+/* Memory that goes before it was idle is not hinted, nor waited for. */
 static void zone_going_away(struct kunit *test)
 {
 	struct model model;
 
-	model_start(&model, 0);
+	model_start(&model, PRICE_MS, 0);
+	model_pass(&model, 10);
 	model_free(&model, GIB);
-	model_pass(&model, SETTLE_MS / 2);
+	model_pass(&model, WAIT_MS / 2);
 	model_alloc(&model, GIB);
-	model_pass(&model, 5 * SETTLE_MS);
+	model_pass(&model, PRICE_MS);
 	KUNIT_EXPECT_EQ(test, model.hinted_pages, 0UL);
-	KUNIT_EXPECT_TRUE(test, model.asleep);
+	KUNIT_EXPECT_TRUE(test, model_asleep(&model));
 }
 
-/* All the same where the clock wraps, in 32 and in 64 bits. */
-static void clock_at_its_wrap(struct kunit *test)
+/* The per-CPU lists are emptied once after enough moved; then no timer. */
+static void lists_are_emptied_once(struct kunit *test)
 {
-	static const u64 wraps_ms[] = { 1ULL << 32, 0 };
-	struct loop_case loop = { .busy_ms = 100, .pause_ms = 300 };
-	unsigned int i;
+	struct model model;
 
-	for (i = 0; i < ARRAY_SIZE(wraps_ms); i++) {
-		struct model model;
+	start_idle(test, &model, PRICE_MS, GIB);
+	model.nr_drains = 0;
+	model.hinted_pages = 0;
+	model.list_pages = 20 * MIB;
+	model_free(&model, 7 * MIB);
+	model_pass(&model, 2 * WAIT_MS);
+	KUNIT_EXPECT_EQ(test, model.nr_drains, 0UL);
+	model_free(&model, 3 * MIB);
+	model_pass(&model, WAIT_MS);
+	KUNIT_EXPECT_EQ(test, model.nr_drains, 1UL);
+	/* What they held was as idle as the rest. */
+	model_pass(&model, 1);
+	KUNIT_EXPECT_EQ(test, model.hinted_pages, 30 * MIB);
+	model_pass(&model, 10 * PRICE_MS);
+	KUNIT_EXPECT_EQ(test, model.nr_drains, 1UL);
+	KUNIT_EXPECT_TRUE(test, model_asleep(&model));
+}
 
-		model_start(&model, wraps_ms[i] - 2000);
-		model_free(&model, GIB);
-		run_loop(&model, &loop, 3, 512 * MIB);
-		model.faulted_pages = 0;
-		run_loop(&model, &loop, 7, 512 * MIB);
-		KUNIT_EXPECT_EQ(test, model.faulted_pages, 0UL);
-		KUNIT_EXPECT_EQ(test, model.unhinted_pages, 512 * MIB);
-		model_pass(&model, 5000);
-		KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+/* What a loop frees into them stays there in its pauses, not at its end. */
+static void lists_are_emptied_at_the_end(struct kunit *test)
+{
+	const struct ms_case *pause = test->param_value;
+	struct loop_case loop = { .busy_ms = 50, .pause_ms = pause->ms };
+	struct model model;
+	int i;
+
+	start_idle(test, &model, PRICE_MS, GIB);
+	run_loop(&model, &loop, 8, 512 * MIB);
+	for (i = 0; i < 20; i++) {
+		model_alloc(&model, 512 * MIB);
+		model_pass(&model, loop.busy_ms);
+		model_free(&model, 512 * MIB);
+		model.nr_drains = 0;
+		model_pass(&model, loop.pause_ms);
+		KUNIT_EXPECT_EQ(test, model.nr_drains, 0UL);
 	}
-}
 
-static void shortest_settle_time(struct kunit *test)
-{
-	struct page_hinting_sample sample = { .now_ms = 1 };
-	struct page_hinting_policy policy;
-
-	page_hinting_policy_init(&policy, 1, 1, 0);
-	KUNIT_EXPECT_EQ(test,
-			page_hinting_policy_step(&policy, &sample).look_in_ms,
-			1U);
+	model_alloc(&model, 512 * MIB);
+	model_pass(&model, loop.busy_ms);
+	model.nr_drains = 0;
+	model_free(&model, 400 * MIB);
+	model.list_pages = 112 * MIB;
+	model_pass(&model, 2 * end_ms(pause->ms));
+	KUNIT_EXPECT_EQ(test, model.nr_drains, 1UL);
+	KUNIT_EXPECT_EQ(test, model.list_pages, 0UL);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+	KUNIT_EXPECT_TRUE(test, model_asleep(&model));
 }
 
 /**
- * struct rung_case - small blocks that are freed and not used
+ * struct small_case - small blocks that are freed and not used
  * @name: of the case
  * @order: of the blocks
- * @wait_settles: the settle times after which they are to be hinted
+ * @waits: how many times the shortest wait they are kept
  */
-struct rung_case {
+struct small_case {
 	const char *name;
 	unsigned int order;
-	unsigned int wait_settles;
+	unsigned int waits;
 };
 
-static const struct rung_case rung_cases[] = {
-	{ "order 8", 8, 4 },
+static const struct small_case small_cases[] = {
+	{ "order 8", 8, 2 },
+	{ "order 7", 7, 2 },
+	{ "order 6", 6, 4 },
 	{ "order 5", 5, 4 },
-	{ "order 4", 4, 12 },
-	{ "order 2", 2, 12 },
-	{ "order 1", 1, 24 },
-	{ "order 0", 0, 24 },
+	{ "order 4", 4, 8 },
+	{ "order 3", 3, 8 },
+	{ "order 2", 2, 16 },
+	{ "order 1", 1, 16 },
+	{ "order 0", 0, 32 },
 };
 
-KUNIT_ARRAY_PARAM_DESC(rung, rung_cases, name);
+KUNIT_ARRAY_PARAM_DESC(small, small_cases, name);
 
-/* The smaller the blocks, the longer the zone has to be idle; then no timer. */
+/* The smaller the blocks, the longer they wait; then slice by slice. */
 static void smaller_blocks_later(struct kunit *test)
 {
-	const struct rung_case *rung = test->param_value;
+	const struct small_case *small = test->param_value;
+	unsigned int i, wait_ms = small->waits * WAIT_MS;
 	struct model model;
 
-	model_start(&model, 0);
-	model.small_order = rung->order;
-	model_pass(&model, 60000);
-	KUNIT_ASSERT_TRUE(test, model.asleep);
+	start_idle(test, &model, PRICE_MS, GIB);
+	model.small_order = small->order;
+	model.nr_looks = 0;
+	model.hinted_pages = 0;
+	/* Small blocks first: what is freed last is what is kept longest. */
+	model_free_small(&model, 480 * MIB);
 	model_free(&model, GIB);
-	model_free_small(&model, 500 * MIB);
-	model_pass(&model, 2 * SETTLE_MS);
-	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
-	model_pass(&model, (rung->wait_settles - 3) * SETTLE_MS);
+	model_pass(&model, WAIT_MS);
+	KUNIT_EXPECT_EQ(test, model.hinted_pages, GIB);
+	model_pass(&model, wait_ms - WAIT_MS - 1);
 	KUNIT_EXPECT_EQ(test, model.small_hinted_pages, 0UL);
-	model_pass(&model, 2 * SETTLE_MS);
+	for (i = 1; i <= 30; i++) {
+		model_pass(&model, 1);
+		KUNIT_EXPECT_EQ(test, model.small_hinted_pages,
+				i * PAGE_HINTING_SLICE_PAGES);
+	}
 	KUNIT_EXPECT_EQ(test, model.small_unhinted_pages, 0UL);
-	KUNIT_EXPECT_EQ(test, model.small_hinted_pages, 500 * MIB);
-	KUNIT_EXPECT_EQ(test, model.order, MODEL_ORDER);
-
-	model_pass(&model, 4 * 24 * SETTLE_MS);
-	KUNIT_EXPECT_TRUE(test, model.asleep);
-	KUNIT_EXPECT_EQ(test, model.peak_settle_ms, SETTLE_MS);
+	model_pass(&model, 2);
+	KUNIT_EXPECT_TRUE(test, model_asleep(&model));
+	KUNIT_EXPECT_LE(test, model.nr_looks, 50UL);
 }
 
-/* What was learnt is forgotten while a sweep is waited for, which is sooner. */
-static void learnt_wait_is_forgotten(struct kunit *test)
+/* All orders that are idle are hinted together, the others left. */
+static void orders_of_a_mix(struct kunit *test)
+{
+	struct page_hinting_sample sample = { .now_ms = 1000 };
+	struct page_hinting_policy policy;
+	struct page_hinting_advice advice;
+
+	page_hinting_policy_init(&policy, PRICE_MS, MODEL_ORDER, 0);
+	sample.free_pages = GIB;
+	sample.low_pages = GIB;
+	sample.small_pages[8] = 4 * MIB;
+	sample.small_pages[2] = 5 * MIB;
+	sample.small_pages[1] = 3 * MIB;
+	advice = page_hinting_policy_step(&policy, &sample);
+	KUNIT_EXPECT_EQ(test, advice.small_pages, 0UL);
+	KUNIT_EXPECT_EQ(test, advice.wake_pages,
+			12 * MIB + PAGE_HINTING_SIGNIFICANT_PAGES);
+
+	sample.now_ms = 1000 + 2 * WAIT_MS;
+	advice = page_hinting_policy_step(&policy, &sample);
+	KUNIT_EXPECT_EQ(test, advice.small_pages, 4 * MIB);
+	KUNIT_EXPECT_EQ(test, advice.small_order, 8U);
+	sample.now_ms = 1000 + 16 * WAIT_MS;
+	advice = page_hinting_policy_step(&policy, &sample);
+	KUNIT_EXPECT_EQ(test, advice.small_pages, 12 * MIB);
+	KUNIT_EXPECT_EQ(test, advice.small_order, 1U);
+	KUNIT_EXPECT_EQ(test, advice.look_in_ms, 1U);
+}
+
+/* A policy for these orders that has 128 MiB of one of them to hint. */
+static void check_orders(struct kunit *test, unsigned int usual,
+			 unsigned int lowest, unsigned int order)
 {
 	struct model model;
 
-	model_start(&model, 0);
+	model_start(&model, PRICE_MS, 0);
+	page_hinting_policy_init(&model.policy, PRICE_MS, usual, lowest);
+	model.small_order = order;
+	model_free_small(&model, 128 * MIB);
+	model_pass(&model, 10 * PRICE_MS);
+	KUNIT_EXPECT_EQ(test, model.look_in_ms, 0U);
+	KUNIT_EXPECT_LT(test, model.nr_looks, 30UL);
+	KUNIT_EXPECT_EQ_MSG(test, model.small_hinted_pages,
+			    order < lowest ? 0UL : 128 * MIB,
+			    "order %u, %u to %u", order, usual, lowest);
+}
+
+/* Whatever the orders are: all down to the lowest one, then it is asleep. */
+static void any_orders(struct kunit *test)
+{
+	unsigned int usual, lowest, order;
+
+	for (usual = 0; usual <= MAX_PAGE_ORDER; usual++)
+		for (lowest = 0; lowest <= usual; lowest++)
+			for (order = 0; order < usual; order++)
+				check_orders(test, usual, lowest, order);
+}
+
+/* With a lowest order that is the usual one, small blocks are nobody's. */
+static void no_smaller_blocks(struct kunit *test)
+{
+	struct model model;
+
+	model_start(&model, PRICE_MS, 0);
+	page_hinting_policy_init(&model.policy, PRICE_MS, MODEL_ORDER,
+				 MODEL_ORDER);
+	model.small_order = MODEL_ORDER - 1;
+	model_pass(&model, 10);
+	model.nr_looks = 0;
+	model_free_small(&model, GIB);
+	model_pass(&model, 10 * PRICE_MS);
+	KUNIT_EXPECT_EQ(test, model.nr_looks, 0UL);
+	KUNIT_EXPECT_EQ(test, model.wake_pages, ULONG_MAX);
+	/* What is looked at for another reason, neither. */
 	model_free(&model, GIB);
-	model_pass(&model, 60000);
-	model.small_order = 0;
-	model_free_small(&model, 500 * MIB);
-	model.policy.ladder.caution = 1;
-	model.policy.settle_ms = 1024;
-	model.policy.proved_ms = model.now_ms;
-	/* Halved after 4096, 6144 and 7168 ms; then 48 of them are over. */
-	model_pass(&model, 7100);
+	model_pass(&model, 10 * PRICE_MS);
+	KUNIT_EXPECT_EQ(test, model.hinted_pages, GIB);
 	KUNIT_EXPECT_EQ(test, model.small_hinted_pages, 0UL);
-	model_pass(&model, 600);
-	KUNIT_EXPECT_EQ(test, model.small_unhinted_pages, 0UL);
 }
 
 /* A little free memory in small blocks is not worth a timer. */
-static void crumbs_are_left(struct kunit *test)
+static void crumbs_set_no_timer(struct kunit *test)
 {
 	struct model model;
-	unsigned long nr_looks;
 
-	model_start(&model, 0);
+	start_idle(test, &model, PRICE_MS, GIB);
 	model.small_order = 3;
 	model_free_small(&model, 7 * MIB);
-	model_pass(&model, 60000);
-	KUNIT_EXPECT_TRUE(test, model.asleep);
-	nr_looks = model.nr_looks;
-	model_alloc_small(&model, 5 * MIB);
-	model_free_small(&model, 5 * MIB);
-	model_pass(&model, 60000);
-	KUNIT_EXPECT_EQ(test, model.nr_looks, nr_looks);
+	model_pass(&model, 10 * PRICE_MS);
+	model_free(&model, GIB);
+	model_pass(&model, WAIT_MS + 2);
+	KUNIT_EXPECT_TRUE(test, model_asleep(&model));
+
+	/* Of that, they go: but not the last crumbs. */
+	start_idle(test, &model, PRICE_MS, GIB);
+	model.small_order = 3;
+	model_free_small(&model, PAGE_HINTING_REST_PAGES - 1);
+	model_pass(&model, 10 * PRICE_MS);
+	model_free(&model, 20 * MIB);
+	model_pass(&model, 10 * PRICE_MS);
+	model_free(&model, 20 * MIB);
+	model_pass(&model, 10 * PRICE_MS);
 	KUNIT_EXPECT_EQ(test, model.small_hinted_pages, 0UL);
+	KUNIT_EXPECT_TRUE(test, model_asleep(&model));
+	model_free_small(&model, 1);
+	model_free(&model, 20 * MIB);
+	model_pass(&model, 10 * PRICE_MS);
+	model_free(&model, 20 * MIB);
+	KUNIT_EXPECT_EQ(test, model.small_hinted_pages,
+			PAGE_HINTING_REST_PAGES);
 }
 
 /* Small blocks that come bit by bit wake nobody until they are worth it. */
@@ -750,429 +813,412 @@ static void small_blocks_add_up(struct kunit *test)
 	struct model model;
 	int i;
 
-	model_start(&model, 0);
+	start_idle(test, &model, PRICE_MS, GIB);
 	model.small_order = 3;
-	model_pass(&model, 60000);
-	KUNIT_ASSERT_TRUE(test, model.asleep);
 	model.nr_looks = 0;
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < 15; i++) {
 		model_free_small(&model, MIB / 2);
-		model_pass(&model, 2000);
+		model_pass(&model, PRICE_MS);
 	}
-	KUNIT_EXPECT_LE(test, model.small_unhinted_pages, 24 * MIB);
-	KUNIT_EXPECT_LE(test, model.nr_looks, 200UL);
+	KUNIT_EXPECT_EQ(test, model.nr_looks, 0UL);
+	for (i = 0; i < 185; i++) {
+		model_free_small(&model, MIB / 2);
+		model_pass(&model, PRICE_MS);
+		KUNIT_EXPECT_LE(test, model.small_unhinted_pages, 16 * MIB);
+	}
+	KUNIT_EXPECT_GE(test, model.small_hinted_pages, 84 * MIB);
+	KUNIT_EXPECT_LE(test, model.nr_looks, 100UL);
+}
+
+/* However long little is freed again and again, what is below it goes. */
+static void trickle_puts_nothing_off(struct kunit *test)
+{
+	struct model model;
+	int i;
+
+	start_idle(test, &model, PRICE_MS, GIB);
+	model.small_order = 0;
+	model_free_small(&model, 512 * MIB);
+	for (i = 0; i < 50; i++) {
+		model_pass(&model, WAIT_MS);
+		model_free(&model, MIB);
+	}
+	KUNIT_EXPECT_LE(test, model.small_unhinted_pages, 32 * MIB);
+	KUNIT_EXPECT_LE(test, model.unhinted_pages, 2 * MIB);
+}
+
+/* Demand while small blocks wait: what was used waits anew. */
+static void demand_begins_anew(struct kunit *test)
+{
+	struct model model;
+
+	start_idle(test, &model, PRICE_MS, GIB);
+	model.small_order = 4;
+	model_free_small(&model, 500 * MIB);
+	model_pass(&model, 8 * WAIT_MS - 50);
+	model_alloc_small(&model, 400 * MIB);
+	model_pass(&model, 10);
+	model_free_small(&model, 400 * MIB);
+	model_pass(&model, 100);
+	KUNIT_EXPECT_EQ(test, model.small_hinted_pages, 100 * MIB);
+	model_pass(&model, 8 * WAIT_MS - 101);
+	KUNIT_EXPECT_EQ(test, model.small_hinted_pages, 100 * MIB);
+	model_pass(&model, 8 * (PRICE_MS + LOOK_MS));
+	KUNIT_EXPECT_EQ(test, model.small_unhinted_pages, 0UL);
 }
 
 /* A program that uses small blocks now and then keeps them. */
 static void small_loop_keeps_its_memory(struct kunit *test)
 {
-	static const unsigned int pauses_ms[] = { 300, 900, 2000, 3500 };
-	unsigned int i, cycle;
-
-	for (i = 0; i < ARRAY_SIZE(pauses_ms); i++) {
-		struct model model;
-
-		model_start(&model, 0);
-		model.small_order = 6;
-		model_free_small(&model, GIB);
-		model_pass(&model, 60000);
-		for (cycle = 0; cycle < 40; cycle++) {
-			if (cycle == 8)
-				model.faulted_pages = 0;
-			model_alloc_small(&model, 512 * MIB);
-			model_pass(&model, 100);
-			model_free_small(&model, 512 * MIB);
-			model_pass(&model, pauses_ms[i]);
-		}
-		KUNIT_EXPECT_EQ_MSG(test, model.faulted_pages, 0UL,
-				    "pauses of %u ms", pauses_ms[i]);
-	}
-}
-
-/* What comes during a sweep begins anew, and does not wait for later ones. */
-static void free_between_sweeps(struct kunit *test)
-{
+	const struct ms_case *pause = test->param_value;
 	struct model model;
+	int i;
 
-	model_start(&model, 0);
-	model.small_order = 6;
-	model_pass(&model, 60000);
-	model.small_order = 3;
-	model_free_small(&model, GIB);
-	/* The first sweep is over, and the second one far away. */
-	model_pass(&model, 6 * SETTLE_MS);
-	KUNIT_ASSERT_EQ(test, model.small_hinted_pages, 0UL);
-	KUNIT_ASSERT_EQ(test, model.policy.ladder.rung, 1U);
+	start_idle(test, &model, PRICE_MS, GIB);
 	model.small_order = 6;
 	model_free_small(&model, GIB);
-	model_pass(&model, 6 * SETTLE_MS);
+	model_pass(&model, 10 * PRICE_MS);
+	for (i = 0; i < 40; i++) {
+		if (i == 4)
+			model.faulted_pages = 0;
+		model_alloc_small(&model, 512 * MIB);
+		model_pass(&model, 100);
+		model_free_small(&model, 512 * MIB);
+		model_pass(&model, pause->ms);
+	}
+	KUNIT_EXPECT_EQ(test, model.faulted_pages, 0UL);
+	model_pass(&model, 6 * PRICE_MS);
 	KUNIT_EXPECT_EQ(test, model.small_unhinted_pages, 0UL);
 }
 
-/* Whatever the orders are, the ladder ends, and reaches the lowest one. */
-static void any_orders(struct kunit *test)
+static unsigned long random_pages(u32 *seed)
 {
-	unsigned int usual, lowest;
+	unsigned long pages = next_random(seed);
 
-	for (usual = 0; usual <= MAX_PAGE_ORDER; usual++)
-		for (lowest = 0; lowest <= usual; lowest++) {
-			struct model model;
-
-			model_start(&model, 0);
-			page_hinting_policy_set_orders(&model.policy, usual,
-						       lowest);
-			model.small_order = lowest;
-			model_free_small(&model, 128 * MIB);
-			model_pass(&model, 60000);
-			KUNIT_EXPECT_TRUE_MSG(test, model.asleep, "%u to %u",
-					      usual, lowest);
-			KUNIT_EXPECT_LT_MSG(test, model.nr_looks, 50UL,
-					    "%u to %u", usual, lowest);
-			KUNIT_EXPECT_EQ_MSG(test, model.small_hinted_pages,
-					    lowest < usual ? 128 * MIB : 0UL,
-					    "%u to %u", usual, lowest);
-		}
-}
-
-/* A policy of its own, and what it is shown. */
-struct watcher {
-	struct page_hinting_policy policy;
-	struct page_hinting_sample sample;
-};
-
-/* Look now: a sweep finds all that is small. */
-static struct page_hinting_advice watcher_look(struct watcher *watcher)
-{
-	const struct page_hinting_ladder *ladder = &watcher->policy.ladder;
-	struct page_hinting_sample *sample = &watcher->sample;
-
-	sample->sweep_pages = ladder->order < ladder->usual_order ?
-			      sample->small_pages : 0;
-	return page_hinting_policy_step(&watcher->policy, sample);
-}
-
-/* A calm zone with a GiB that was hinted, and one in smaller blocks. */
-static void watcher_start(struct watcher *watcher, unsigned int lowest_order)
-{
-	struct page_hinting_policy *policy = &watcher->policy;
-
-	watcher->sample = (struct page_hinting_sample){
-		.small_pages = GIB,
-		.free_pages = 2 * GIB, .free_low_pages = 2 * GIB,
-	};
-	page_hinting_policy_init(policy, SETTLE_MS, MODEL_MAX_SETTLE_MS, 0);
-	page_hinting_policy_set_orders(policy, MODEL_ORDER, lowest_order);
-	watcher_look(watcher);
-}
-
-/* Look for @ms at what does not change. Return: the order of the last look. */
-static unsigned int watcher_pass(struct watcher *watcher, unsigned int ms)
-{
-	u64 end_ms = watcher->sample.now_ms + ms;
-	struct page_hinting_advice advice;
-
-	do {
-		watcher->sample.now_ms = min(watcher->sample.now_ms + LOOK_MS,
-					     end_ms);
-		advice = watcher_look(watcher);
-	} while (watcher->sample.now_ms < end_ms);
-	return advice.sweep_order;
-}
-
-/* Take @pages for good, of which sweeps had hinted @small_pages. */
-static void watcher_take(struct watcher *watcher, unsigned long pages,
-			 unsigned long small_pages)
-{
-	struct page_hinting_sample *sample = &watcher->sample;
-
-	sample->now_ms++;
-	sample->free_pages -= pages;
-	sample->free_low_pages = sample->free_pages;
-	sample->taken_small_pages = small_pages;
-	watcher_look(watcher);
-	sample->taken_small_pages = 0;
-}
-
-/* Let a sweep that has just begun hint all that there is. */
-static void watcher_sweep(struct watcher *watcher)
-{
-	watcher->sample.now_ms++;
-	watcher->sample.small_pages = 0;
-	watcher_look(watcher);
-	watcher->sample.small_pages = GIB;
-}
-
-/* A sweep goes on slice by slice; demand ends it at once. */
-static void demand_ends_a_sweep(struct kunit *test)
-{
-	struct page_hinting_advice advice;
-	struct watcher watcher;
-	int i;
-
-	watcher_start(&watcher, 2);
-	KUNIT_ASSERT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
-	for (i = 0; i < 10; i++) {
-		watcher.sample.now_ms++;
-		advice = watcher_look(&watcher);
-		KUNIT_EXPECT_EQ(test, advice.sweep_pages, 16 * MIB);
-		KUNIT_EXPECT_EQ(test, advice.sweep_order, 5U);
-		KUNIT_EXPECT_EQ(test, advice.idle_look_in_ms, LOOK_MS);
-		KUNIT_EXPECT_EQ(test, advice.hint_pages, 0UL);
-		watcher.sample.small_pages -= advice.sweep_pages;
+	switch (next_random(seed) % 8) {
+	case 0:
+		return 0;
+	case 1:
+		return ULONG_MAX / 2 - pages;
+	case 2:
+		return pages % MAX_ORDER_NR_PAGES;
+	default:
+		return pages % (4 * GIB);
 	}
-
-	watcher.sample.now_ms++;
-	watcher.sample.free_pages -= 20 * MIB;
-	advice = watcher_look(&watcher);
-	KUNIT_EXPECT_EQ(test, advice.sweep_pages, 0UL);
-	KUNIT_EXPECT_EQ(test, advice.sweep_order, MODEL_ORDER);
 }
 
-/* Blocks of the usual order settle during a sweep as at any time. */
-static void sweep_leaves_large_blocks(struct kunit *test)
+static u64 random_ms(u32 *seed)
 {
-	struct page_hinting_advice advice;
-	struct watcher watcher;
-
-	watcher_start(&watcher, 2);
-	KUNIT_ASSERT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
-	watcher.sample.now_ms++;
-	watcher.sample.unhinted_pages = 12 * MIB;
-	watcher.sample.free_pages += 12 * MIB;
-	advice = watcher_look(&watcher);
-	KUNIT_EXPECT_EQ(test, advice.sweep_order, 5U);
-	KUNIT_EXPECT_EQ(test, advice.hint_pages, 0UL);
-	watcher.sample.low_pages = 12 * MIB;
-	watcher.sample.free_low_pages = watcher.sample.free_pages;
-	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, SETTLE_MS / 2), 5U);
-	advice = watcher_look(&watcher);
-	KUNIT_EXPECT_EQ(test, advice.hint_pages, 0UL);
-	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, SETTLE_MS), 5U);
-	advice = watcher_look(&watcher);
-	KUNIT_EXPECT_EQ(test, advice.hint_pages, 12 * MIB);
+	switch (next_random(seed) % 16) {
+	case 0:
+		return 0;
+	case 1:
+		return (u64)next_random(seed) << 16;
+	default:
+		return next_random(seed) % 500;
+	}
 }
 
-/* What a sweep could not hint in all of the longest settle time is left. */
-static void sweep_gives_up(struct kunit *test)
+/* The layers are all of the free memory, the oldest first. */
+static void check_layers(struct kunit *test,
+			 const struct page_hinting_policy *policy,
+			 const struct page_hinting_sample *sample)
 {
-	struct watcher watcher;
-
-	watcher_start(&watcher, 0);
-	KUNIT_ASSERT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
-	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, MODEL_MAX_SETTLE_MS / 2),
-			5U);
-	watcher_pass(&watcher, MODEL_MAX_SETTLE_MS);
-	KUNIT_EXPECT_EQ(test, watcher.policy.ladder.rung, 1U);
-}
-
-/* A block that is split, and merged again, is no sign of demand. */
-static void merging_is_no_demand(struct kunit *test)
-{
-	struct watcher watcher;
-
-	watcher_start(&watcher, 0);
-	watcher.sample.free_low_pages -= 4 * MIB;
-	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
-
-	watcher_start(&watcher, 0);
-	watcher.sample.free_low_pages -= 12 * MIB;
-	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 40 * SETTLE_MS),
-			MODEL_ORDER);
-}
-
-/* Demand begins the waiting anew, whether or not it was for hinted memory. */
-static void demand_begins_anew(struct kunit *test)
-{
-	static const unsigned long hinted_pages[] = { 0, 20 * MIB };
+	unsigned long pages = 0;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(hinted_pages); i++) {
-		struct watcher watcher;
+	KUNIT_EXPECT_LE(test, policy->nr_layers, PAGE_HINTING_LAYERS);
+	for (i = 0; i < policy->nr_layers; i++) {
+		pages += policy->layers[i].pages;
+		KUNIT_EXPECT_GT(test, policy->layers[i].pages, 0UL);
+		if (i)
+			KUNIT_EXPECT_GE(test, policy->layers[i].since_ms,
+					policy->layers[i - 1].since_ms);
+	}
+	KUNIT_EXPECT_EQ(test, pages, policy->free_pages);
+	KUNIT_EXPECT_EQ(test, pages, sample->free_pages);
+}
 
-		watcher_start(&watcher, 0);
-		watcher_pass(&watcher, 3 * SETTLE_MS);
-		watcher_take(&watcher, 20 * MIB, hinted_pages[i]);
-		KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS - 1),
-				MODEL_ORDER);
-		KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 1), 5U);
+static void check_advice(struct kunit *test,
+			 const struct page_hinting_policy *policy,
+			 const struct page_hinting_sample *sample,
+			 const struct page_hinting_advice *advice)
+{
+	unsigned long small_pages = 0;
+	unsigned int order;
+
+	for (order = advice->small_order; order < policy->usual_order; order++)
+		small_pages += sample->small_pages[order];
+	KUNIT_EXPECT_LE(test, advice->hint_pages, sample->unhinted_pages);
+	KUNIT_EXPECT_LE(test, advice->small_pages, small_pages);
+	KUNIT_EXPECT_LE(test, advice->small_pages, PAGE_HINTING_SLICE_PAGES);
+	KUNIT_EXPECT_GE(test, advice->small_order, policy->lowest_order);
+	KUNIT_EXPECT_LE(test, advice->small_order, policy->usual_order);
+	/* Whoever keeps something looks again. */
+	if (advice->hint_pages < sample->unhinted_pages) {
+		KUNIT_EXPECT_GT(test, advice->look_in_ms, 0U);
+		KUNIT_EXPECT_LE(test, advice->look_in_ms,
+				max(policy->refault_cost_ms / 64, 1U));
+	}
+	if (advice->drain_lists || advice->small_pages)
+		KUNIT_EXPECT_EQ(test, advice->look_in_ms, 1U);
+}
+
+/* Never more than there is, whatever the caller says of the past. */
+static void hint_is_bounded(struct kunit *test)
+{
+	static const unsigned int prices_ms[] = { 1, 50, PRICE_MS, 3600000 };
+	unsigned int i, round;
+	u32 seed = 1;
+
+	for (i = 0; i < ARRAY_SIZE(prices_ms); i++) {
+		struct page_hinting_sample sample = { };
+		struct page_hinting_policy policy;
+		struct page_hinting_advice advice;
+
+		page_hinting_policy_init(&policy, prices_ms[i], MODEL_ORDER,
+					 next_random(&seed) % MODEL_ORDER);
+		for (round = 0; round < 5000; round++) {
+			u64 last_ms = sample.now_ms;
+			unsigned long last_pages = policy.free_pages;
+
+			sample.now_ms += random_ms(&seed);
+			sample.low_ms = last_ms + random_ms(&seed);
+			sample.went_ms = sample.low_ms;
+			sample.low_ms = min(sample.low_ms, sample.now_ms);
+			sample.went_ms = sample.low_ms;
+			sample.free_pages = random_pages(&seed);
+			sample.low_pages = random_pages(&seed);
+			sample.unhinted_pages = random_pages(&seed);
+			sample.small_pages[next_random(&seed) % NR_PAGE_ORDERS] =
+				random_pages(&seed) % (16 * GIB);
+			advice = page_hinting_policy_step(&policy, &sample);
+			check_layers(test, &policy, &sample);
+			check_advice(test, &policy, &sample, &advice);
+			KUNIT_EXPECT_LE(test, advice.early_pages, last_pages);
+		}
 	}
 }
 
-/* A sweep whose memory is needed soon was too early: the next ones are later. */
-static void caution_comes_and_goes(struct kunit *test)
+/* More layers than there is room for: none of the memory is lost. */
+static void full_stack(struct kunit *test)
 {
-	struct watcher watcher;
+	struct page_hinting_sample sample = { .now_ms = 1000 };
+	struct page_hinting_policy policy;
+	struct page_hinting_advice advice;
 	int i;
 
-	watcher_start(&watcher, 0);
-	KUNIT_ASSERT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
-	watcher_sweep(&watcher);
-	watcher_pass(&watcher, 2 * SETTLE_MS);
-	/* However long it is used for, that is one sweep. */
-	for (i = 0; i < 8; i++)
-		watcher_take(&watcher, 50 * MIB, 50 * MIB);
-	KUNIT_EXPECT_EQ(test, watcher.policy.ladder.caution, 1U);
-	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 8 * SETTLE_MS - 1),
-			MODEL_ORDER);
-	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 1), 5U);
-	watcher_sweep(&watcher);
+	page_hinting_policy_init(&policy, PRICE_MS, MODEL_ORDER, 0);
+	for (i = 0; i < 4 * PAGE_HINTING_LAYERS; i++) {
+		sample.low_pages = sample.free_pages;
+		sample.low_ms = sample.now_ms;
+		sample.went_ms = sample.low_ms;
+		sample.now_ms += 1;
+		sample.free_pages += 10 * MIB;
+		sample.unhinted_pages = sample.free_pages;
+		advice = page_hinting_policy_step(&policy, &sample);
+		check_layers(test, &policy, &sample);
+		KUNIT_EXPECT_EQ(test, advice.hint_pages, 0UL);
+	}
+	KUNIT_EXPECT_EQ(test, policy.nr_layers, PAGE_HINTING_LAYERS);
+	sample.low_pages = sample.free_pages;
+	sample.now_ms += WAIT_MS;
+	advice = page_hinting_policy_step(&policy, &sample);
+	KUNIT_EXPECT_EQ(test, advice.hint_pages, sample.free_pages);
+	KUNIT_EXPECT_TRUE(test, advice.drain_lists);
 
-	/* So was that one, but what is needed late was not. */
-	watcher_take(&watcher, 50 * MIB, 50 * MIB);
-	KUNIT_EXPECT_EQ(test, watcher.policy.ladder.caution, 2U);
-	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 16 * SETTLE_MS), 5U);
-	watcher_sweep(&watcher);
-	watcher.sample.small_pages = 0;
-	watcher_pass(&watcher, MODEL_MAX_SETTLE_MS);
-	watcher.sample.small_pages = GIB;
-	watcher_take(&watcher, 50 * MIB, 50 * MIB);
-	watcher_pass(&watcher, SETTLE_MS);
-	KUNIT_EXPECT_EQ(test, watcher.policy.ladder.caution, 1U);
-	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 7 * SETTLE_MS), 5U);
+	/* All of it goes at once. */
+	sample.free_pages = 0;
+	sample.low_pages = 0;
+	sample.low_ms = sample.now_ms;
+	sample.went_ms = sample.low_ms;
+	sample.unhinted_pages = 0;
+	advice = page_hinting_policy_step(&policy, &sample);
+	KUNIT_EXPECT_EQ(test, policy.nr_layers, 0U);
+	KUNIT_EXPECT_EQ(test, advice.look_in_ms, 0U);
 }
 
-/* A little that comes and goes in each wait is not demand in any of them. */
-static void sweeps_forget_activity(struct kunit *test)
-{
-	struct watcher watcher;
-
-	watcher_start(&watcher, 0);
-	watcher_take(&watcher, 10 * MIB, 0);
-	KUNIT_ASSERT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
-	watcher_sweep(&watcher);
-	watcher_take(&watcher, 10 * MIB, 0);
-	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 12 * SETTLE_MS), 2U);
-}
-
-/* Other memory that is needed says nothing of what a sweep took. */
-static void other_demand_is_no_caution(struct kunit *test)
-{
-	struct watcher watcher;
-
-	watcher_start(&watcher, 0);
-	KUNIT_ASSERT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
-	watcher_sweep(&watcher);
-	watcher_take(&watcher, 400 * MIB, 4 * MIB);
-	KUNIT_EXPECT_EQ(test, watcher.policy.ladder.caution, 0U);
-	/* Yet it comes before what is needed of that. */
-	watcher_take(&watcher, 20 * MIB, 20 * MIB);
-	KUNIT_EXPECT_EQ(test, watcher.policy.ladder.caution, 1U);
-}
-
-/* The lowest order ends the ladder wherever it lies between the steps. */
-static void lowest_order_is_lowest(struct kunit *test)
-{
-	struct watcher watcher;
-
-	watcher_start(&watcher, 3);
-	KUNIT_ASSERT_EQ(test, watcher_pass(&watcher, 4 * SETTLE_MS), 5U);
-	watcher_sweep(&watcher);
-	KUNIT_ASSERT_EQ(test, watcher_pass(&watcher, 12 * SETTLE_MS - 1), 3U);
-	watcher_sweep(&watcher);
-	KUNIT_EXPECT_EQ(test, watcher_pass(&watcher, 100 * SETTLE_MS),
-			MODEL_ORDER);
-}
-
-/* With a lowest order that is the usual one, there is no ladder. */
-static void no_ladder(struct kunit *test)
+/* Memory that is needed before the price is told of, hinted or not. */
+static void early_use_is_told(struct kunit *test)
 {
 	struct model model;
 
-	model_start(&model, 0);
-	page_hinting_policy_set_orders(&model.policy, MODEL_ORDER, MODEL_ORDER);
-	model.small_order = 8;
-	model_free_small(&model, GIB);
-	model_pass(&model, 600000);
-	KUNIT_EXPECT_EQ(test, model.small_hinted_pages, 0UL);
-	KUNIT_EXPECT_TRUE(test, model.asleep);
-	/* Nor does anybody care what comes and goes. */
-	model.nr_looks = 0;
-	model_free_small(&model, GIB);
-	KUNIT_EXPECT_EQ(test, model.nr_looks, 0UL);
-}
-
-/* Where the settle time may not grow, nothing is learnt. */
-static void fixed_settle_time(struct kunit *test)
-{
-	struct loop_case loop = { .busy_ms = 100, .pause_ms = 300 };
-	struct model model;
-
-	model_start(&model, 0);
-	page_hinting_policy_init(&model.policy, SETTLE_MS, SETTLE_MS, 0);
+	/* Since when the first memory seen was free, nobody knows. */
+	model_start(&model, PRICE_MS, 0);
 	model_free(&model, GIB);
-	run_loop(&model, &loop, 10, GIB);
-	KUNIT_EXPECT_EQ(test, model.hinted_pages, 10 * GIB);
-	KUNIT_EXPECT_EQ(test, model.peak_settle_ms, SETTLE_MS);
+	model_pass(&model, PRICE_MS / 2);
+	model_alloc(&model, 300 * MIB);
+	model_free(&model, 10 * MIB);
+	KUNIT_EXPECT_EQ(test, model.early_pages, 0UL);
+
+	start_idle(test, &model, PRICE_MS, GIB);
+	model_alloc(&model, 300 * MIB);
+	model_pass(&model, PRICE_MS);
+	model_free(&model, 200 * MIB);
+	model_pass(&model, PRICE_MS - 1);
+	KUNIT_EXPECT_EQ(test, model.early_pages, 0UL);
+	model_alloc(&model, 50 * MIB);
+	/* The memory is looked at when something is freed. */
+	model_free(&model, 10 * MIB);
+	KUNIT_EXPECT_EQ(test, model.early_pages, 50 * MIB);
+	model_pass(&model, 1);
+	/* 10 MiB of this are too early, 150 come just late enough. */
+	model_alloc(&model, 160 * MIB);
+	model_pass(&model, PRICE_MS);
+	KUNIT_EXPECT_EQ(test, model.early_pages, 60 * MIB);
+	/* What was free for 50 days is not. */
+	model_free(&model, 10 * MIB);
+	model_pass(&model, PRICE_MS);
+	KUNIT_ASSERT_TRUE(test, model_asleep(&model));
+	model.now_ms += (1ULL << 32) - PRICE_MS;
+	model_alloc(&model, 10 * MIB);
+	model_free(&model, 10 * MIB);
+	KUNIT_EXPECT_EQ(test, model.early_pages, 60 * MIB);
 }
 
-/* More pulls than the ledger has entries: the oldest are forgotten. */
-static void ledger_is_bounded(struct kunit *test)
+/* After hours without a look, the first one is as of a new zone. */
+static void long_sleep(struct kunit *test)
 {
+	struct loop_case loop = { .busy_ms = 100, .pause_ms = 3000 };
+	struct page_hinting_sample sample = { };
+	struct page_hinting_advice advice;
 	struct model model;
-	int i;
 
-	model_start(&model, 0);
-	for (i = 0; i < 3 * PAGE_HINTING_LEDGER_LEN; i++) {
-		model_free(&model, 64 * MIB);
-		model_pass(&model, 2 * SETTLE_MS);
-	}
-	KUNIT_EXPECT_EQ(test, model.policy.ledger_len,
-			(unsigned int)PAGE_HINTING_LEDGER_LEN);
-	model_alloc(&model, model.free_pages);
-	model_free(&model, 64 * MIB);
-	model_pass(&model, SETTLE_MS);
-	KUNIT_EXPECT_EQ(test, model.refaulted_pages,
-			PAGE_HINTING_LEDGER_LEN * 64 * MIB);
+	start_idle(test, &model, PRICE_MS, 2 * GIB);
+	run_loop(&model, &loop, 20, GIB);
+	/* All is hinted: the loop is over, and allocations wake nobody. */
+	model_pass(&model, PRICE_MS + LOOK_MS);
+	KUNIT_ASSERT_TRUE(test, model_asleep(&model));
+	model_alloc(&model, 1500 * MIB);
+	model_pass(&model, 3 * 3600 * 1000);
+	model.early_pages = 0;
+	model_free(&model, 3 * GIB);
+	KUNIT_EXPECT_EQ(test, model.early_pages, 0UL);
+	model_pass(&model, WAIT_MS - 1);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 3 * GIB);
+	model_pass(&model, 1);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+	model_pass(&model, 1);
+
+	/* What it did not touch was idle; what came at the end of it not. */
+	sample.free_pages = model.free_pages;
+	sample.low_pages = 10 * MIB;
+	sample.now_ms = model.now_ms + 5 * 3600 * 1000;
+	sample.low_ms = sample.now_ms - 50;
+	sample.went_ms = sample.low_ms;
+	sample.freed = true;
+	sample.unhinted_pages = sample.free_pages;
+	advice = page_hinting_policy_step(&model.policy, &sample);
+	KUNIT_EXPECT_EQ(test, advice.hint_pages, 10 * MIB);
+	KUNIT_EXPECT_EQ(test, advice.look_in_ms, WAIT_MS);
+}
+
+/* All the same where the clock has no more than 32 bits, and beyond. */
+static void clock_at_32_bits(struct kunit *test)
+{
+	struct loop_case loop = { .busy_ms = 100, .pause_ms = 3000 };
+	u64 start_ms = (1ULL << 32) - 12345;
+	struct model model;
+
+	model_start(&model, PRICE_MS, start_ms);
+	model_pass(&model, 10);
+	model_free(&model, GIB);
+	run_loop(&model, &loop, 3, 512 * MIB);
+	KUNIT_ASSERT_EQ(test, upper_32_bits(model.now_ms), 0U);
+	model.faulted_pages = 0;
+	run_loop(&model, &loop, 10, 512 * MIB);
+	KUNIT_ASSERT_EQ(test, upper_32_bits(model.now_ms), 1U);
+	KUNIT_EXPECT_EQ(test, model.faulted_pages, 0UL);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 512 * MIB);
+	model_pass(&model, PRICE_MS);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+}
+
+/* Who does not mind refaults has all hinted a millisecond later. */
+static void least_price(struct kunit *test)
+{
+	struct loop_case loop = { .busy_ms = 3, .pause_ms = 2 };
+	struct model model;
+
+	start_idle(test, &model, 1, GIB);
+	model.hinted_pages = 0;
+	model.nr_looks = 0;
+	model.small_order = 0;
+	model_free(&model, 4 * GIB);
+	KUNIT_EXPECT_EQ(test, model.hinted_pages, 0UL);
+	model_pass(&model, 1);
+	KUNIT_EXPECT_EQ(test, model.hinted_pages, 4 * GIB);
+	model_free_small(&model, 160 * MIB);
+	model_pass(&model, 32);
+	KUNIT_EXPECT_GT(test, model.small_hinted_pages, 0UL);
+	model_pass(&model, 20);
+	KUNIT_EXPECT_EQ(test, model.small_unhinted_pages, 0UL);
+	KUNIT_EXPECT_TRUE(test, model_asleep(&model));
+	KUNIT_EXPECT_LE(test, model.nr_looks, 60UL);
+	run_loop(&model, &loop, 100, GIB);
+	KUNIT_EXPECT_EQ(test, model.hinted_pages, 104 * GIB);
+}
+
+/* Who minds them much has loops of minutes kept, and few looks. */
+static void high_price(struct kunit *test)
+{
+	const unsigned int hour_ms = 3600 * 1000, wait_ms = hour_ms / 64;
+	struct loop_case loop = { .busy_ms = 1000, .pause_ms = hour_ms / 4 };
+	struct model model;
+
+	start_idle(test, &model, hour_ms, 2 * GIB);
+	model.nr_looks = 0;
+	model.hinted_pages = 0;
+	model_free(&model, GIB);
+	model_pass(&model, wait_ms - 1);
+	KUNIT_EXPECT_EQ(test, model.hinted_pages, 0UL);
+	model_pass(&model, 1);
+	KUNIT_EXPECT_EQ(test, model.hinted_pages, GIB);
+	KUNIT_EXPECT_LE(test, model.nr_looks, 3UL);
+
+	run_loop(&model, &loop, 3, GIB);
+	model.faulted_pages = 0;
+	run_loop(&model, &loop, 10, GIB);
+	KUNIT_EXPECT_EQ(test, model.faulted_pages, 0UL);
+	model_pass(&model, hour_ms);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
 }
 
 static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(one_off_free),
-	KUNIT_CASE(settle_is_never_short),
+	KUNIT_CASE(later_free_waits_for_itself),
+	KUNIT_CASE_PARAM(kept_no_longer_than_the_price, price_gen_params),
+	KUNIT_CASE_PARAM(adversary_gains_little, adversary_gen_params),
 	KUNIT_CASE_PARAM(loop_keeps_its_memory, loop_gen_params),
-	KUNIT_CASE(lists_are_emptied_at_the_end),
-	KUNIT_CASE(lists_are_emptied_by_others),
-	KUNIT_CASE(lists_are_left_to_who_takes),
-	KUNIT_CASE(lists_are_emptied_once),
-	KUNIT_CASE(rare_use_is_not_waited_for),
-	KUNIT_CASE(far_gap_is_believed_the_second_time),
-	KUNIT_CASE(far_gaps_far_apart),
-	KUNIT_CASE(far_gap_ends_slowly),
-	KUNIT_CASE(small_uses_do_not_add_up),
-	KUNIT_CASE(early_uses_at_once_add_up),
-	KUNIT_CASE(slow_loop_is_learnt),
-	KUNIT_CASE(slow_use_is_one_use),
+	KUNIT_CASE(short_pause_is_bridged),
+	KUNIT_CASE_PARAM(unused_goes_first, pause_gen_params),
+	KUNIT_CASE_PARAM(loop_is_forgotten, pause_gen_params),
+	KUNIT_CASE(levels_learn_for_themselves),
+	KUNIT_CASE(depth_is_from_the_recent_peak),
+	KUNIT_CASE(only_amounts_count),
 	KUNIT_CASE(first_use_is_no_reuse),
-	KUNIT_CASE(loop_beside_idle_memory),
-	KUNIT_CASE(ramp_up),
 	KUNIT_CASE(ramp_down),
 	KUNIT_CASE(saw_tooth),
 	KUNIT_CASE(noise),
-	KUNIT_CASE(pull_is_not_demand),
-	KUNIT_CASE(pull_takes_the_idle_part_once),
-	KUNIT_CASE(hint_is_bounded),
-	KUNIT_CASE(long_sleep),
 	KUNIT_CASE(zone_going_away),
-	KUNIT_CASE(clock_at_its_wrap),
-	KUNIT_CASE(shortest_settle_time),
-	KUNIT_CASE_PARAM(smaller_blocks_later, rung_gen_params),
-	KUNIT_CASE(learnt_wait_is_forgotten),
-	KUNIT_CASE(crumbs_are_left),
-	KUNIT_CASE(small_blocks_add_up),
-	KUNIT_CASE(small_loop_keeps_its_memory),
-	KUNIT_CASE(free_between_sweeps),
+	KUNIT_CASE(lists_are_emptied_once),
+	KUNIT_CASE_PARAM(lists_are_emptied_at_the_end, pause_gen_params),
+	KUNIT_CASE_PARAM(smaller_blocks_later, small_gen_params),
+	KUNIT_CASE(orders_of_a_mix),
 	KUNIT_CASE(any_orders),
-	KUNIT_CASE(demand_ends_a_sweep),
-	KUNIT_CASE(sweep_leaves_large_blocks),
-	KUNIT_CASE(sweep_gives_up),
-	KUNIT_CASE(merging_is_no_demand),
+	KUNIT_CASE(no_smaller_blocks),
+	KUNIT_CASE(crumbs_set_no_timer),
+	KUNIT_CASE(small_blocks_add_up),
+	KUNIT_CASE(trickle_puts_nothing_off),
 	KUNIT_CASE(demand_begins_anew),
-	KUNIT_CASE(caution_comes_and_goes),
-	KUNIT_CASE(other_demand_is_no_caution),
-	KUNIT_CASE(sweeps_forget_activity),
-	KUNIT_CASE(lowest_order_is_lowest),
-	KUNIT_CASE(no_ladder),
-	KUNIT_CASE(fixed_settle_time),
-	KUNIT_CASE(ledger_is_bounded),
+	KUNIT_CASE_PARAM(small_loop_keeps_its_memory, pause_gen_params),
+	KUNIT_CASE(hint_is_bounded),
+	KUNIT_CASE(full_stack),
+	KUNIT_CASE(early_use_is_told),
+	KUNIT_CASE(long_sleep),
+	KUNIT_CASE(clock_at_32_bits),
+	KUNIT_CASE(least_price),
+	KUNIT_CASE(high_price),
 	{}
 };
 

@@ -37,10 +37,10 @@ PROACTIVE = 'echo 100 >/proc/sys/vm/compaction_proactiveness || exit 1\n'
 
 VARIANTS = {
     'hinting': Variant('this series', 'hinting'),
-    'usual': Variant('this series, no ladder', 'hinting', check=USUAL_ONLY),
-    'compact': Variant('this series, no ladder, memory compacted after 2 s', 'hinting',
+    'usual': Variant('this series, no smaller blocks', 'hinting', check=USUAL_ONLY),
+    'compact': Variant('this series, no smaller blocks, memory compacted after 2 s', 'hinting',
                        check=USUAL_ONLY, beside=COMPACT),
-    'proactive': Variant('this series, no ladder, compaction_proactiveness=100', 'hinting',
+    'proactive': Variant('this series, no smaller blocks, compaction_proactiveness=100', 'hinting',
                          check=USUAL_ONLY + PROACTIVE),
     'off': Variant('page_hinting=off', 'hinting', 'page_hinting=off'),
     'none': Variant('reporting off', 'hinting', balloon='plain'),

@@ -73,7 +73,7 @@ static bool strand(unsigned long long *most)
 	end = now_ms() + BOUND_MS;
 	while (!in_flight() && now_ms() < end)
 		sleep_ms(20);
-	end = now_ms() + 2 * read_knob("settle_ms") + 2000;
+	end = now_ms() + 2 * shortest_wait_ms() + 2000;
 	while (now_ms() < end) {
 		unsigned long long now = in_flight();
 

@@ -111,7 +111,7 @@ static void test_idle(const struct thread *t, int n)
 
 	for (window = 0; window < WINDOWS; window++) {
 		wait_hinted(20000);
-		sleep_ms(3 * read_knob("settle_ms"));
+		sleep_ms(3 * shortest_wait_ms());
 		grown = 0;
 		for (i = 0; i < n; i++)
 			before[i] = read_switches(t[i].pid);

@@ -21,8 +21,8 @@
 #define DRIVER_DIR	"/sys/bus/virtio/drivers/virtio_balloon"
 
 static const char * const knobs[] = {
-	"min_order", "idle_min_order", "window_bytes", "settle_ms",
-	"settle_max_ms", "flush_timeout_ms", "enabled",
+	"min_order", "idle_min_order", "window_bytes", "refault_cost_ms",
+	"flush_timeout_ms", "enabled",
 };
 
 static long long saved[ARRAY_SIZE(knobs)];
@@ -258,10 +258,14 @@ void save_knobs(void)
 	signal(SIGTERM, on_signal);
 }
 
-void hint_all_the_time(int settle_ms)
+void hint_all_the_time(int most_ms)
 {
-	write_knob("settle_ms", settle_ms);
-	write_knob("settle_max_ms", settle_ms);
+	write_knob("refault_cost_ms", most_ms);
+}
+
+long shortest_wait_ms(void)
+{
+	return read_knob("refault_cost_ms") / 64 + 1;
 }
 
 /*

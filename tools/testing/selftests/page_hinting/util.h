@@ -76,8 +76,11 @@ const char *why_skip(void);
 void save_knobs(void);
 void restore_knobs(void);
 
-/* Hint whatever was free for so long, and learn nothing from it. */
-void hint_all_the_time(int settle_ms);
+/* Hint whatever was free for so long, or for less. */
+void hint_all_the_time(int most_ms);
+
+/* What nobody has used before is hinted after this time. */
+long shortest_wait_ms(void);
 
 /* What /proc/kpageflags shows as hinted, and as OFFLINE only, in pages. */
 void count_marked(unsigned long long *hinted, unsigned long long *offline);
