@@ -713,6 +713,8 @@ static void free_ends_what_stays(struct kunit *test)
 	WRITE_ONCE(pz->zone->_watermark[WMARK_HIGH],
 		   zone_managed_pages(pz->zone));
 	__free_pages(page, pageblock_order);
+	/* Little in the per-CPU lists is left there. */
+	drain_all_pages(pz->zone);
 	KUNIT_EXPECT_TRUE(test, wait_for(READ_ONCE(pz->look_in_ms) >= rarely_ms));
 
 	WRITE_ONCE(pz->zone->_watermark[WMARK_HIGH], high_pages);
