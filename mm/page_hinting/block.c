@@ -153,7 +153,7 @@ static void sum_up(struct page_hinting_zone *pz)
 		}
 }
 
-/* All that is free, or would be if somebody had needed what is gone. */
+/* All that is free, and what went without being needed since the last sample. */
 static unsigned long zone_free(struct page_hinting_zone *pz)
 {
 	return pz->reach_pages + pz->hinted_pages + pz->in_flight_pages +
@@ -295,7 +295,8 @@ void __page_hinting_added(struct page *page, struct zone *zone,
 	lockdep_assert_held(&zone->lock);
 	if (!pz)
 		return;
-	/* If it has merged, that is over. */
+	/* Until now there was not more; nor is there, if it has only merged. */
+	note_low(pz);
 	pz->merges = false;
 	if (!is_counted(pz, page))
 		return;
@@ -382,6 +383,7 @@ bool __page_hinting_stays_apart(struct page *buddy, struct zone *zone)
 	/* Beyond what is counted, marks are void. */
 	else if (!is_counted(pz, buddy) || !PageBuddyOffline(buddy))
 		return true;
+	note_low(pz);
 	pz->merges = true;
 	return false;
 }
@@ -1169,16 +1171,14 @@ static bool has_ineligible(struct page_hinting_zone *pz)
  * @sample: is set
  *
  * Context: The zone's thread, which is not armed any more. Takes the zone lock.
- * Return: how much hinted memory was used since the last sample.
  */
-unsigned long page_hinting_take_sample(struct page_hinting_zone *pz,
-				       struct page_hinting_sample *sample)
+void page_hinting_take_sample(struct page_hinting_zone *pz,
+			      struct page_hinting_sample *sample)
 {
 	unsigned long flags = page_hinting_lock(pz->zone);
 	/* What was split was so because a part of it was used. */
 	unsigned long used_pages = pz->reused_pages +
 				   pz->totals[PAGE_HINTING_COUNT_SPLIT].pages;
-	unsigned long taken_pages = used_pages - pz->sampled_used_pages;
 
 	memset(sample, 0, sizeof(*sample));
 	sample->now_ms = ktime_to_ms(ktime_get());
@@ -1194,15 +1194,17 @@ unsigned long page_hinting_take_sample(struct page_hinting_zone *pz,
 	if (has_ineligible(pz))
 		page_hinting_skipped(pz, PAGE_HINTING_SKIP_ISOLATED);
 
-	pz->low_pages = sample->free_pages;
+	sample->taken_pages = used_pages - pz->sampled_used_pages;
+	sample->gone_pages = pz->gone_pages;
+	pz->gone_pages = 0;
+	pz->low_pages = zone_free(pz);
 	pz->low_at = jiffies;
-	pz->sampled_free_pages = sample->free_pages;
+	pz->sampled_free_pages = pz->low_pages;
 	pz->went = false;
 	pz->sampled_used_pages = used_pages;
 	/* What is freed from here on is seen, or asked for anew. */
 	pz->armed = false;
 	page_hinting_unlock(pz->zone, flags);
-	return taken_pages;
 }
 
 /**

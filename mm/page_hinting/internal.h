@@ -171,10 +171,11 @@ struct page_hinting_total {
  * @unhinted_pages: free, eligible and not hinted, at or above the minimum
  *	order
  * @reach_pages: as @unhinted_pages, at or above @reach_order
- * @gone_pages: is not free any more, though nobody needed it
+ * @gone_pages: went since the last sample without being needed, as when it is
+ *	isolated, and is not free any more
  * @low_pages: the least since the last sample of all that is free, hinted or
  *	not, and of @gone_pages
- * @low_at: jiffies; when that was, the last time
+ * @low_at: jiffies; until then it was so little
  * @sampled_free_pages: the same at the last sample
  * @went: so much was taken since then that it is worth mentioning
  * @went_at: jiffies; when it first was
@@ -331,8 +332,8 @@ void page_hinting_set_orders(struct page_hinting_zone *pz,
 			     unsigned int min_order, unsigned int reach_order);
 bool page_hinting_try_arm(struct page_hinting_zone *pz, unsigned long stay_pages,
 			  unsigned long wake_pages);
-unsigned long page_hinting_take_sample(struct page_hinting_zone *pz,
-				       struct page_hinting_sample *sample);
+void page_hinting_take_sample(struct page_hinting_zone *pz,
+			      struct page_hinting_sample *sample);
 unsigned long page_hinting_in_reach(struct page_hinting_zone *pz);
 struct page_hinting_total
 page_hinting_get_total(struct page_hinting_zone *pz,

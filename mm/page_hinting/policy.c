@@ -240,19 +240,38 @@ static unsigned long pop(struct page_hinting_policy *policy, unsigned long pages
 	return early_pages;
 }
 
-/* Memory became free. If there is no room, the two oldest layers become one. */
+/* Two layers become one, as old as the older: those that differ least in age. */
+static void merge_layers(struct page_hinting_policy *policy, u64 now_ms)
+{
+	struct page_hinting_layer *layer = policy->layers, *best = layer;
+	u64 least = U64_MAX;
+	unsigned int i;
+
+	for (i = 1; i < policy->nr_layers; i++, layer++) {
+		u64 gap_ms = layer[1].since_ms - layer->since_ms;
+		u64 error = div64_u64(gap_ms * WHOLE,
+				      now_ms - layer->since_ms + 1);
+
+		if (error < least) {
+			least = error;
+			best = layer;
+		}
+	}
+	best->pages += best[1].pages;
+	policy->nr_layers--;
+	memmove(best + 1, best + 2, (policy->layers + policy->nr_layers -
+				     best - 1) * sizeof(*best));
+}
+
+/* Memory became free. */
 static void push(struct page_hinting_policy *policy, unsigned long pages,
-		 u64 since_ms)
+		 u64 since_ms, u64 now_ms)
 {
 	struct page_hinting_layer *layers = policy->layers;
 
 	policy->free_pages += pages;
-	if (policy->nr_layers == PAGE_HINTING_LAYERS) {
-		layers[0].pages += layers[1].pages;
-		policy->nr_layers--;
-		memmove(layers + 1, layers + 2,
-			(policy->nr_layers - 1) * sizeof(*layers));
-	}
+	if (policy->nr_layers == PAGE_HINTING_LAYERS)
+		merge_layers(policy, now_ms);
 	layers[policy->nr_layers].since_ms = since_ms;
 	layers[policy->nr_layers++].pages = pages;
 }
@@ -343,13 +362,14 @@ static void advise_small(const struct page_hinting_policy *policy,
 		if (pages > most_pages) {
 			most_pages = pages;
 			advice->small_order = order;
-			advice->small_pages = min(pages, PAGE_HINTING_SLICE_PAGES);
+			advice->small_pages = min(pages,
+				max(PAGE_HINTING_SLICE_PAGES, 1UL << order));
 		}
 	}
 	advice->wake_pages = small_pages + PAGE_HINTING_SIGNIFICANT_PAGES;
 	if (small_pages >= PAGE_HINTING_SIGNIFICANT_PAGES &&
-	    idle->next_small_ms < INT_MAX)
-		advice->look_in_ms = idle->next_small_ms;
+	    idle->next_small_ms != U64_MAX)
+		advice->look_in_ms = min_t(u64, idle->next_small_ms, INT_MAX);
 	if (advice->small_pages)
 		advice->look_in_ms = 1;
 }
@@ -366,11 +386,32 @@ static void advise_looks(struct page_hinting_policy *policy,
 
 		advice->look_in_ms = min_not_zero(advice->look_in_ms,
 						  (unsigned int)most_ms);
-	} else if (policy->freed_pages >= PAGE_HINTING_SIGNIFICANT_PAGES) {
+	} else if (!idle->kept_pages[0] &&
+		   policy->freed_pages >= PAGE_HINTING_SIGNIFICANT_PAGES) {
 		/* What they held is seen at once. */
 		advice->drain_lists = true;
 		advice->look_in_ms = 1;
 		policy->freed_pages = 0;
+	}
+}
+
+/* Memory went that nobody needed. Which it was is not known: the oldest. */
+static void drop(struct page_hinting_policy *policy, unsigned long pages)
+{
+	struct page_hinting_layer *layers = policy->layers;
+
+	pages = min(pages, policy->free_pages);
+	policy->free_pages -= pages;
+	while (pages) {
+		unsigned long part = min(pages, layers->pages);
+
+		layers->pages -= part;
+		pages -= part;
+		if (layers->pages)
+			break;
+		policy->nr_layers--;
+		memmove(layers, layers + 1,
+			policy->nr_layers * sizeof(*layers));
 	}
 }
 
@@ -431,8 +472,14 @@ page_hinting_policy_step(struct page_hinting_policy *policy,
 	fade(policy, sample->now_ms);
 	if (went_pages)
 		advice.early_pages = pop(policy, went_pages, sample->went_ms);
+	/* What is hinted is taken last, and was free for longest. */
+	advice.refaulted_pages = min(advice.early_pages, sample->taken_pages -
+				     min(sample->taken_pages,
+					 went_pages - advice.early_pages));
 	if (came_pages)
-		push(policy, came_pages, came_ms(policy, sample));
+		push(policy, came_pages, came_ms(policy, sample),
+		     sample->now_ms);
+	drop(policy, sample->gone_pages);
 	move_peak(policy, sample->now_ms);
 	/*
 	 * Who takes memory uses what is in the per-CPU lists. And to empty them

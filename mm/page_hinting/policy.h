@@ -91,6 +91,9 @@ struct page_hinting_policy {
  *	not, @low_ms
  * @freed: a free made the caller look, as it had asked for; so that is now
  * @emptied: the per-CPU lists were emptied since the sample before
+ * @gone_pages: went since then without being needed, and is not free any more;
+ *	@free_pages and @low_pages have it
+ * @taken_pages: hinted memory that was used since then
  * @unhinted_pages: the part of it that is not hinted, in blocks of the usual
  *	order and above
  * @small_pages: the same in smaller blocks, by their order
@@ -103,6 +106,8 @@ struct page_hinting_sample {
 	u64 went_ms;
 	bool freed;
 	bool emptied;
+	unsigned long gone_pages;
+	unsigned long taken_pages;
 	unsigned long unhinted_pages;
 	unsigned long small_pages[NR_PAGE_ORDERS];
 };
@@ -118,6 +123,7 @@ struct page_hinting_sample {
  * @drain_lists: empty the per-CPU lists now
  * @early_pages: so much, hinted or not, was needed after being free for less
  *	than the price
+ * @refaulted_pages: the part of it that had been hinted
  */
 struct page_hinting_advice {
 	unsigned long hint_pages;
@@ -127,6 +133,7 @@ struct page_hinting_advice {
 	unsigned long wake_pages;
 	bool drain_lists;
 	unsigned long early_pages;
+	unsigned long refaulted_pages;
 };
 
 void page_hinting_policy_init(struct page_hinting_policy *policy,

@@ -206,7 +206,9 @@ static bool hint_idle(struct page_hinting_zone *pz,
 	/* The orders may have changed meanwhile: the thread is told. */
 	if (advice->small_order < min_order)
 		pages += hint(pz, 0, advice->small_order, advice->small_pages);
-	return pages || (!advice->hint_pages && !advice->small_pages);
+	/* Less than a block is not left for any reason but this. */
+	return pages || !(advice->hint_pages >> min_order ||
+			  advice->small_pages >> advice->small_order);
 }
 
 static void forget_samples(struct page_hinting_zone *pz)
@@ -214,6 +216,8 @@ static void forget_samples(struct page_hinting_zone *pz)
 	struct page_hinting_sample sample;
 
 	page_hinting_take_sample(pz, &sample);
+	pz->freed = false;
+	pz->emptied_lists = false;
 	/* Pairs with page_hinting_set_orders(), after which it is told again. */
 	page_hinting_policy_init(&pz->policy,
 				 READ_ONCE(page_hinting_refault_cost_ms),
@@ -352,9 +356,9 @@ static unsigned long hint_all(struct page_hinting_zone *pz, unsigned int nr)
 /* What the policy was shown and said, for whoever wants to know. */
 static void tell(struct page_hinting_zone *pz,
 		 const struct page_hinting_sample *sample,
-		 const struct page_hinting_advice *advice,
-		 unsigned long refaulted_pages)
+		 const struct page_hinting_advice *advice)
 {
+	unsigned long refaulted_pages = advice->refaulted_pages;
 	unsigned int settle_ms = page_hinting_policy_settle_ms(&pz->policy);
 
 	trace_page_hinting_decide(pz->zone, sample, advice, settle_ms);
@@ -374,17 +378,16 @@ static unsigned long look_and_hint(struct page_hinting_zone *pz)
 {
 	struct page_hinting_advice advice;
 	struct page_hinting_sample sample;
-	unsigned long taken_pages;
 
 	if (!count_blocks(pz))
 		return MAX_SCHEDULE_TIMEOUT;
-	taken_pages = page_hinting_take_sample(pz, &sample);
+	page_hinting_take_sample(pz, &sample);
 	sample.freed = pz->freed;
 	sample.emptied = pz->emptied_lists;
 	pz->freed = false;
 	pz->emptied_lists = false;
 	advice = page_hinting_policy_step(&pz->policy, &sample);
-	tell(pz, &sample, &advice, min(advice.early_pages, taken_pages));
+	tell(pz, &sample, &advice);
 
 	/* Idle memory that must stay, for pressure: look ever less often. */
 	if (sample.freed)

@@ -1566,6 +1566,26 @@ static long depth_of_low(struct page_hinting_zone *pz, unsigned long free_pages)
 	return min(free_pages, sample.free_pages) - sample.low_pages;
 }
 
+/* What was freed late since the last sample is known to be free since then. */
+static void low_lasts_until_a_free(struct kunit *test)
+{
+	struct page_hinting_zone *pz = first_zone();
+	struct page_hinting_sample sample;
+	struct page *page;
+	u64 freed_ms;
+
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	page = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	page_hinting_take_sample(pz, &sample);
+	fsleep(TEST_SETTLE_MS * USEC_PER_MSEC);
+	freed_ms = ktime_to_ms(ktime_get());
+	__free_pages(page, MAX_PAGE_ORDER);
+	page_hinting_take_sample(pz, &sample);
+	KUNIT_EXPECT_GE(test, sample.low_ms + TEST_SETTLE_MS / 2, freed_ms);
+	page_hinting_wake(pz, PAGE_HINTING_EV_CHANGED);
+}
+
 /* While a block is split or merges, its memory is not needed by anybody. */
 static void split_and_merge_are_no_demand(struct kunit *test)
 {
@@ -1626,6 +1646,7 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE(back_off_is_for_the_nodes_asked),
 	KUNIT_CASE(ranges_keep_no_zone_quiet),
 	KUNIT_CASE_SLOW(no_rhythm_starves_a_zone),
+	KUNIT_CASE(low_lasts_until_a_free),
 	KUNIT_CASE(split_and_merge_are_no_demand),
 	KUNIT_CASE(enabled_before_the_reset),
 	KUNIT_CASE(disabled_means_no_marks),

@@ -43,7 +43,9 @@
  * @small_hinted_pages: and in small ones
  * @allocated_pages: allocated ever
  * @faulted_pages: of those, hinted ones
+ * @sampled_faulted_pages: the same at the last look
  * @early_pages: what the policy says was needed early, hinted or not
+ * @refaulted_pages: and what of that was hinted
  */
 struct model {
 	struct page_hinting_policy policy;
@@ -68,7 +70,9 @@ struct model {
 	unsigned long small_hinted_pages;
 	unsigned long allocated_pages;
 	unsigned long faulted_pages;
+	unsigned long sampled_faulted_pages;
 	unsigned long early_pages;
+	unsigned long refaulted_pages;
 };
 
 static inline void model_start(struct model *model,
@@ -114,6 +118,8 @@ static inline void model_look(struct model *model, bool freed)
 		.went_ms = model->went_ms ?: model->low_ms,
 		.freed = freed,
 		.emptied = model->emptied,
+		.taken_pages = model->faulted_pages -
+			       model->sampled_faulted_pages,
 		.unhinted_pages = model->unhinted_pages,
 	};
 	struct page_hinting_advice advice;
@@ -126,6 +132,8 @@ static inline void model_look(struct model *model, bool freed)
 	model->small_unhinted_pages -= advice.small_pages;
 	model->small_hinted_pages += advice.small_pages;
 	model->early_pages += advice.early_pages;
+	model->refaulted_pages += advice.refaulted_pages;
+	model->sampled_faulted_pages = model->faulted_pages;
 	model->low_pages = sample.free_pages;
 	model->low_ms = model->now_ms;
 	model->sampled_pages = sample.free_pages;
