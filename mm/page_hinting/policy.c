@@ -354,7 +354,8 @@ static void advise_small(const struct page_hinting_policy *policy,
 		return;
 	while (order-- > policy->lowest_order) {
 		unsigned int price = (policy->usual_order - order + 1) / 2;
-		unsigned long kept_pages = idle->kept_pages[price], pages;
+		unsigned long kept_pages = idle->kept_pages[price];
+		unsigned long pages, slice_pages;
 
 		small_pages += sample->small_pages[order];
 		kept_pages -= min(kept_pages, left_pages);
@@ -362,8 +363,8 @@ static void advise_small(const struct page_hinting_policy *policy,
 		if (pages > most_pages) {
 			most_pages = pages;
 			advice->small_order = order;
-			advice->small_pages = min(pages,
-				max(PAGE_HINTING_SLICE_PAGES, 1UL << order));
+			slice_pages = max(PAGE_HINTING_SLICE_PAGES, 1UL << order);
+			advice->small_pages = min(pages, slice_pages);
 		}
 	}
 	advice->wake_pages = small_pages + PAGE_HINTING_SIGNIFICANT_PAGES;
