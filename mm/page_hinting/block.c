@@ -207,7 +207,7 @@ static void uncount_unhinted(struct page_hinting_zone *pz, unsigned int order,
 		pz->unhinted_pages -= 1UL << order;
 }
 
-/* A hinted block goes, which was or will be uncounted, and nobody needs it. */
+/* A hinted block is taken off the lists, though nobody needs its memory. */
 static void is_gone(struct page_hinting_zone *pz, unsigned int order)
 {
 	pz->reused_pages -= 1UL << order;

@@ -5,10 +5,10 @@
  * To keep free memory costs the time that it is kept, as the host could use it.
  * To hint it costs a refault if it is needed again. What a refault is worth, in
  * time of keeping the memory, is the one thing that has to be told: the price.
- * Nothing is kept for longer than that. So keeping never costs more than an idle
- * time that was worth waiting for would have, and where an idle time is longer
- * than the price, all of it costs at most twice what it costs to know the future.
- * Most memory is hinted much earlier:
+ * In blocks of the usual order nothing is kept for longer than that. So where
+ * an idle time is longer than the price, it costs at most twice what it would
+ * cost to know the future. Where it is shorter, there may be refaults until it
+ * is learnt. Most memory is hinted much earlier:
  *
  * Free memory is a stack. Allocations take what is not hinted first, and of that
  * what was freed last. So a level of the stack, by its depth below the recent

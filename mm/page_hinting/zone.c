@@ -206,7 +206,7 @@ static bool hint_idle(struct page_hinting_zone *pz,
 	/* The orders may have changed meanwhile: the thread is told. */
 	if (advice->small_order < min_order)
 		pages += hint(pz, 0, advice->small_order, advice->small_pages);
-	/* Less than a block is not left for any reason but this. */
+	/* Less than a block cannot be hinted, which is no sign of pressure. */
 	return pages || !(advice->hint_pages >> min_order ||
 			  advice->small_pages >> advice->small_order);
 }
