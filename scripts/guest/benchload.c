@@ -321,6 +321,7 @@ static void free_holes(const struct pieces *p)
 {
 	size_t at, end, freed = 0;
 
+	print_clock();
 	for (at = 0; at < p->bytes; at = end) {
 		end = at + p->page_bytes;
 		while (end < p->bytes && is_hole(p, end) == is_hole(p, at))

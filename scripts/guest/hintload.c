@@ -6,6 +6,7 @@
  *   hintload touch MIB [small]            fill memory, free it
  *   hintload churn MIB PAUSE_MS SECONDS   fill and free it again and again
  *   hintload watch SECONDS [EVERY_MS]     print the memory's state
+ *   hintload clock SECONDS [EVERY_MS]     print the time
  *   hintload settle SECONDS               wait until all is hinted
  *   hintload reach BYTES SECONDS          wait until acknowledged_bytes is that
  *   hintload flush 1|2                    write that to "flush", and wait
@@ -13,11 +14,15 @@
  *                                         loop beside memory that is kept, free
  *                                         both, and print when that is hinted
  *   hintload record SECONDS               print free memory as it changes
+ *   hintload replay FILE                  have as much free as a series says, and
+ *                                         print what that came to be in the end,
+ *                                         and what hinting made of it
  *   hintload sum                          print the zones' counters, summed
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <unistd.h>
 
 #include "load.h"
@@ -26,8 +31,12 @@
 /* Free blocks that may lie unhinted for a moment in an idle guest. */
 #define SLACK_BYTES	(8UL * MIB)
 
+/* Memory is allocated and freed in huge pages, so that it stays in one piece. */
+#define STEP_MIB	2UL
+
 struct sums {
-	unsigned long long hinted, unhinted, in_flight, acknowledged, submitted;
+	unsigned long long hinted, unhinted, in_flight, acknowledged, submitted,
+		reused;
 };
 
 static long now_ms(void)
@@ -83,6 +92,7 @@ static int read_sums(struct sums *s)
 		s->in_flight += read_number(de->d_name, "in_flight_bytes");
 		s->acknowledged += read_number(de->d_name, "acknowledged_bytes");
 		s->submitted += read_number(de->d_name, "submitted_bytes");
+		s->reused += read_number(de->d_name, "reused_bytes");
 		zones++;
 	}
 	closedir(dir);
@@ -107,6 +117,7 @@ static int touch(size_t bytes, int small)
 	fflush(stdout);
 	/* The serial line is slow: let it be silent before time counts. */
 	sleep_ms(200);
+	print_clock();
 	munmap(p, bytes);
 	printf("### freed %zu MiB\n", bytes / MIB);
 	return 0;
@@ -196,6 +207,17 @@ static int watch(long seconds, long every)
 }
 
 /* A series for scripts/simulate: milliseconds, MiB free. */
+static int tell_time(long seconds, long every)
+{
+	long end = now_ms() + seconds * 1000;
+
+	do {
+		print_clock();
+		sleep_ms(every);
+	} while (now_ms() < end);
+	return 0;
+}
+
 static int record(long seconds)
 {
 	long start = now_ms(), now = start;
@@ -256,6 +278,115 @@ static int flush(const char *what)
 	return error;
 }
 
+struct point {
+	long ms;
+	unsigned long free_mib;
+};
+
+/* A series as of scripts/simulate; returns how many points it has. */
+static size_t read_series(const char *path, struct point **points)
+{
+	FILE *f = fopen(path, "r");
+	struct point point;
+	char line[128];
+	size_t nr = 0;
+
+	*points = NULL;
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%ld %lu", &point.ms, &point.free_mib) != 2)
+			continue;
+		*points = realloc(*points, (nr + 1) * sizeof(point));
+		if (!*points)
+			break;
+		(*points)[nr++] = point;
+	}
+	if (f)
+		fclose(f);
+	return *points ? nr : 0;
+}
+
+/* Memory that is in use: the first so much of a mapping; and what there is. */
+struct held {
+	char *base;
+	unsigned long mib, allocated_mib, all_mib;
+};
+
+static void hold(struct held *held, unsigned long mib)
+{
+	mib -= mib % STEP_MIB;
+	if (mib > held->mib) {
+		write_pages(held->base + held->mib * MIB, (mib - held->mib) * MIB);
+		held->allocated_mib += mib - held->mib;
+	} else if (mib < held->mib) {
+		madvise(held->base + mib * MIB, (held->mib - mib) * MIB,
+			MADV_DONTNEED);
+	}
+	held->mib = mib;
+}
+
+/*
+ * Sleep until then. Returns MiB x ms that were neither in use nor hinted: also
+ * what is in the per-CPU lists.
+ */
+static unsigned long long watch_kept(const struct held *held, long until)
+{
+	unsigned long long kept = 0;
+	long now, last = now_ms();
+	struct sums s;
+
+	while (last < until) {
+		read_sums(&s);
+		sleep_ms(until - last < 50 ? until - last : 50);
+		now = now_ms();
+		if (held->all_mib > held->mib + s.hinted / MIB)
+			kept += (held->all_mib - held->mib - s.hinted / MIB) *
+				(now - last);
+		last = now;
+	}
+	return kept;
+}
+
+static int replay(const char *path)
+{
+	struct point *points;
+	size_t nr = read_series(path, &points), i;
+	unsigned long most = 0, least = ULONG_MAX;
+	unsigned long long kept = 0;
+	struct sums before, after;
+	struct held held = { };
+	long start;
+
+	for (i = 0; i < nr; i++) {
+		most = points[i].free_mib > most ? points[i].free_mib : most;
+		least = points[i].free_mib < least ? points[i].free_mib : least;
+	}
+	if (!nr || most == least || !read_sums(&before))
+		return 1;
+	/* Aligned, as huge pages are. */
+	held.base = map_bytes((most - least + STEP_MIB) * MIB, -1);
+	held.base += -(unsigned long)held.base % (STEP_MIB * MIB);
+	madvise(held.base, (most - least) * MIB, MADV_HUGEPAGE);
+	held.all_mib = (before.hinted + before.unhinted) / MIB;
+	hold(&held, most - points->free_mib);
+	held.allocated_mib = 0;
+	read_sums(&before);
+	start = now_ms() - points->ms;
+	for (i = 1; i < nr; i++) {
+		kept += watch_kept(&held, start + points[i].ms);
+		hold(&held, most - points[i].free_mib);
+		points[i].ms = now_ms() - start;
+		points[i].free_mib = most - held.mib;
+	}
+	read_sums(&after);
+	for (i = 0; i < nr; i++)
+		printf("### point %ld %lu\n", points[i].ms, points[i].free_mib);
+	printf("### replayed: allocated %lu MiB, of which hinted %llu; hinted %llu MiB; kept unhinted %llu MiB on average\n",
+	       held.allocated_mib, (after.reused - before.reused) / MIB,
+	       (after.acknowledged - before.acknowledged) / MIB,
+	       kept / (points[nr - 1].ms - points->ms));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *cmd = argc > 1 ? argv[1] : "";
@@ -267,6 +398,8 @@ int main(int argc, char **argv)
 		return churn(a * MIB, b, atol(argv[4]));
 	if (!strcmp(cmd, "watch") && a > 0)
 		return watch(a, b > 0 ? b : 200);
+	if (!strcmp(cmd, "clock") && a > 0)
+		return tell_time(a, b > 0 ? b : 20);
 	if (!strcmp(cmd, "settle") && a > 0)
 		return settle(a);
 	if (!strcmp(cmd, "reach") && b > 0)
@@ -277,6 +410,8 @@ int main(int argc, char **argv)
 		return after(a * MIB, b, atol(argv[4]), atol(argv[5]) * MIB);
 	if (!strcmp(cmd, "record") && a > 0)
 		return record(a);
+	if (!strcmp(cmd, "replay") && argc > 2)
+		return replay(argv[2]);
 	if (!strcmp(cmd, "sum")) {
 		print_state("sum");
 		return 0;
@@ -284,6 +419,7 @@ int main(int argc, char **argv)
 	fprintf(stderr, "usage: hintload touch MIB [small] | settle SECONDS | sum |\n");
 	fprintf(stderr, "       churn MIB PAUSE_MS SECONDS | watch SECONDS [EVERY_MS] |\n");
 	fprintf(stderr, "       after MIB PAUSE_MS SECONDS KEPT_MIB |\n");
-	fprintf(stderr, "       flush 1|2 | record SECONDS | reach BYTES SECONDS\n");
+	fprintf(stderr, "       flush 1|2 | record SECONDS | reach BYTES SECONDS |\n");
+	fprintf(stderr, "       clock SECONDS [EVERY_MS] | replay FILE\n");
 	return 2;
 }

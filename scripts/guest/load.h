@@ -24,6 +24,16 @@ static inline long now_us(void)
 	return ts.tv_sec * 1000000L + ts.tv_nsec / 1000;
 }
 
+/*
+ * A mark that tells the time, to be seen beside what the host did meanwhile.
+ * The serial line is slow: it is silent again before time counts.
+ */
+static inline void print_clock(void)
+{
+	printf("### clock %ld\n", now_us() / 1000);
+	fflush(stdout);
+}
+
 /* The processor's counter; under -icount, of instructions. */
 #ifdef __x86_64__
 static inline unsigned long long now_cycles(void)

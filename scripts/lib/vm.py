@@ -4,6 +4,7 @@ import atexit
 import functools
 import hashlib
 import json
+import math
 import os
 import platform
 import re
@@ -22,6 +23,9 @@ PAGE = os.sysconf('SC_PAGE_SIZE')
 END = re.compile(r'### guest-exit (\d+)')
 TRACE = re.compile(r'ram_block_discard_range (\S+)@(0x[0-9a-f]+) \+ '
                    r'(0x[0-9a-f]+): madvise: (\d) fallocate: (\d) ret: (-?\d+)')
+
+# A character on the guest's serial line.
+SERIAL = re.compile(r'serial_write .*addr 0x0+ val 0x([0-9a-f]+)')
 
 # What a guest of each architecture is: QEMU's machine, the console in it, and the
 # processor under TCG.
@@ -151,6 +155,8 @@ class Guest:
             line += ['-device', f'virtio-balloon-pci,free-page-reporting={onoff}']
         if self.trace:
             line += ['-trace', 'ram_block_discard_range', '-D', self.trace]
+            if self.icount is not None:     # for ms_until_back()
+                line += ['-trace', 'serial_write']
         if self.monitor:
             line += ['-chardev', f'socket,id=qmp,fd={self.monitor_of_qemu.fileno()}',
                      '-mon', 'chardev=qmp,mode=control']
@@ -336,6 +342,36 @@ def time_back(samples, t0, freed, percent):
     before = max((rss for t, rss in samples if t0 - 1 < t <= t0 + 0.005), default=0)
     goal = before - freed * percent / 100
     return next((t - t0 for t, rss in samples if t > t0 and rss <= goal), None)
+
+
+def ms_until_back(trace, percent):
+    """Milliseconds of the guest's own time until PERCENT of what it had freed was
+    discarded; None: never. By what the host saw, in order, of a guest with icount
+    set: its discards, and what the guest wrote to its serial line. That has the
+    time ("### clock") before memory is freed ("### freed") and often after that."""
+    back, goal, clock, start, text = 0, math.inf, None, None, ''
+    with open(trace, encoding='ascii', errors='replace') as lines:
+        for line in lines:
+            match = TRACE.search(line)
+            if match:
+                back += int(match.group(3), 16)
+            match = SERIAL.search(line)
+            text += chr(int(match.group(1), 16)) if match else ''
+            if not text.endswith('\n'):
+                continue
+            freed = re.search(r'### freed (\d+) (MiB|bytes)', text)
+            if freed:
+                start = clock
+                goal = int(freed.group(1)) * (1 << 20 if freed.group(2) == 'MiB' else 1)
+            tells = re.search(r'### clock (\d+)', text)
+            if tells:
+                clock = int(tells.group(1))
+                if start is None:
+                    back = 0
+                elif back >= goal * percent / 100:
+                    return clock - start
+            text = ''
+    return None
 
 
 def discards(trace, begin=0, end=None):

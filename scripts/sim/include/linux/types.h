@@ -33,6 +33,7 @@ typedef uint64_t u64;
 #define max(a, b)		((a) > (b) ? (a) : (b))
 #define min3(a, b, c)		min(min(a, b), c)
 #define max3(a, b, c)		max(max(a, b), c)
+#define clamp(a, low, high)	min(max(a, low), high)
 #define min_not_zero(a, b)	(!(a) ? (b) : !(b) ? (a) : min(a, b))
 #define min_t(type, a, b)	min((type)(a), (type)(b))
 #define max_t(type, a, b)	max((type)(a), (type)(b))
