@@ -138,6 +138,7 @@ bool __page_hinting_in_flight(const struct page *page);
 void __page_hinting_drain_range(unsigned long start_pfn,
 				unsigned long end_pfn);
 void __page_hinting_show_mem(void);
+void __page_hinting_gone(struct page *page, long pages);
 
 /**
  * page_hinting_hinted - is this page part of a hinted free block?
@@ -202,6 +203,23 @@ static inline void page_hinting_show_mem(void)
 	if (static_branch_unlikely(&page_hinting_key))
 		__page_hinting_show_mem();
 }
+
+/**
+ * page_hinting_gone - memory went that no program needs
+ * @page: a page of it
+ * @pages: how many were allocated, all of one zone; negative: are freed now
+ *
+ * To be called by who takes memory on behalf of the host, such as a balloon.
+ * What programs need again tells how long memory should stay free until it is
+ * hinted; this says nothing about that.
+ *
+ * Context: Any but NMI. Takes the zone lock.
+ */
+static inline void page_hinting_gone(struct page *page, long pages)
+{
+	if (static_branch_unlikely(&page_hinting_key))
+		__page_hinting_gone(page, pages);
+}
 #else
 static inline bool page_hinting_wanted(void)
 {
@@ -229,6 +247,10 @@ static inline void page_hinting_drain_range(unsigned long start_pfn,
 }
 
 static inline void page_hinting_show_mem(void)
+{
+}
+
+static inline void page_hinting_gone(struct page *page, long pages)
 {
 }
 #endif /* CONFIG_PAGE_HINTING */

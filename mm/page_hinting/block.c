@@ -25,9 +25,11 @@
 #define pr_fmt(fmt) "page_hinting: " fmt
 
 #include <linux/bitops.h>
+#include <linux/export.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/log2.h>
+#include <linux/math64.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/page-isolation.h>
@@ -231,9 +233,9 @@ static void uncount_hinted(struct page_hinting_zone *pz, unsigned int order,
 }
 
 /*
- * Something was taken: remember when that began, the least that there was, and
- * until when. Not while a block is split or merges, when its parts are on no list
- * for a moment.
+ * Something was taken: remember when, the least that there was, and until when.
+ * Not while a block is split or merges, when its parts are on no list for a
+ * moment.
  */
 static void note_low(struct page_hinting_zone *pz)
 {
@@ -241,13 +243,21 @@ static void note_low(struct page_hinting_zone *pz)
 
 	if (pz->splits || pz->merges || free_pages > pz->low_pages)
 		return;
+	pz->went_page_ticks += (u64)(pz->low_pages - free_pages) *
+			       (jiffies - pz->sampled_at);
 	pz->low_pages = free_pages;
 	pz->low_at = jiffies;
-	if (pz->went || free_pages + PAGE_HINTING_SIGNIFICANT_PAGES >
-			pz->sampled_free_pages)
-		return;
-	pz->went = true;
-	pz->went_at = jiffies;
+}
+
+/* When the memory was taken that was missing at the lowest point: the mean. */
+static unsigned long went_at(const struct page_hinting_zone *pz)
+{
+	unsigned long went_pages = pz->sampled_free_pages - pz->low_pages;
+
+	if (!went_pages)
+		return pz->low_at;
+	return pz->sampled_at + (unsigned long)div64_u64(pz->went_page_ticks,
+							 went_pages);
 }
 
 static void count_hinted(struct page_hinting_zone *pz, unsigned int order)
@@ -397,7 +407,7 @@ static void move_gone(struct page_hinting_zone *pz, unsigned int order,
 	if (goes)
 		pz->gone_pages += 1UL << order;
 	else
-		pz->gone_pages -= min(pz->gone_pages, 1UL << order);
+		pz->back_pages += 1UL << order;
 }
 
 void __page_hinting_moved(struct page *page, struct zone *zone,
@@ -415,6 +425,21 @@ void __page_hinting_moved(struct page *page, struct zone *zone,
 	uncount_unhinted(pz, order, old_mt);
 	note_low(pz);
 }
+
+/* See page_hinting_gone(). */
+void __page_hinting_gone(struct page *page, long pages)
+{
+	struct zone *zone = page_zone(page);
+	unsigned long flags = page_hinting_lock(zone);
+	struct page_hinting_zone *pz = zone->hinting;
+
+	if (pz && pages > 0)
+		pz->gone_pages += pages;
+	else if (pz)
+		pz->back_pages -= pages;
+	page_hinting_unlock(zone, flags);
+}
+EXPORT_SYMBOL_GPL(__page_hinting_gone);
 
 /*
  * Stay well above the high watermark, by what may be in flight: many failing
@@ -494,7 +519,7 @@ static bool pull_block(struct pull *pull, struct page *page, unsigned int high,
 					allowance(pz, pull->low_order));
 	unsigned long low_pages = pz->low_pages, low_at = pz->low_at;
 	unsigned int order = high;
-	bool went = pz->went;
+	u64 went_page_ticks = pz->went_page_ticks;
 
 	while (order > pull->low_order && 1UL << order > limit_pages)
 		order--;
@@ -505,7 +530,7 @@ static bool pull_block(struct pull *pull, struct page *page, unsigned int high,
 	/* What hinting takes is not demand, nor is the split's own dip. */
 	pz->low_pages = low_pages;
 	pz->low_at = low_at;
-	pz->went = went;
+	pz->went_page_ticks = went_page_ticks;
 
 	set_page_private(page, pull->private | order);
 	__SetPageOffline(page);
@@ -1001,6 +1026,7 @@ void page_hinting_count_start(struct page_hinting_zone *pz)
 	pz->hinted_pages = 0;
 	pz->hinted_small_pages = 0;
 	pz->gone_pages = 0;
+	pz->back_pages = 0;
 	/* The key may have been switched off in the middle of a split. */
 	pz->keep_order = PAGE_HINTING_KEEP_NONE;
 	pz->splits = false;
@@ -1186,9 +1212,8 @@ void page_hinting_take_sample(struct page_hinting_zone *pz,
 	sample->low_pages = pz->low_pages;
 	sample->low_ms = sample->now_ms -
 			 jiffies_to_msecs(jiffies - pz->low_at);
-	sample->went_ms = pz->went ? sample->now_ms -
-				     jiffies_to_msecs(jiffies - pz->went_at) :
-				     sample->low_ms;
+	sample->went_ms = sample->now_ms -
+			  jiffies_to_msecs(jiffies - went_at(pz));
 	sample->unhinted_pages = pz->unhinted_pages;
 	sum_up_small(pz, sample->small_pages);
 	if (has_ineligible(pz))
@@ -1196,11 +1221,14 @@ void page_hinting_take_sample(struct page_hinting_zone *pz,
 
 	sample->taken_pages = used_pages - pz->sampled_used_pages;
 	sample->gone_pages = pz->gone_pages;
+	sample->back_pages = pz->back_pages;
 	pz->gone_pages = 0;
+	pz->back_pages = 0;
 	pz->low_pages = zone_free(pz);
 	pz->low_at = jiffies;
 	pz->sampled_free_pages = pz->low_pages;
-	pz->went = false;
+	pz->sampled_at = jiffies;
+	pz->went_page_ticks = 0;
 	pz->sampled_used_pages = used_pages;
 	/* What is freed from here on is seen, or asked for anew. */
 	pz->armed = false;

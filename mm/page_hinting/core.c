@@ -198,11 +198,12 @@ void page_hinting_work_end(cycles_t start)
 
 static void __init init_debug(void)
 {
-	struct dentry *dir = debugfs_create_dir("page_hinting", NULL);
+	struct dentry *dir = debugfs_lookup("page_hinting", NULL);
 
 	debugfs_create_u64("lock_hold_max_cycles", 0600, dir,
 			   &hold_max_cycles);
 	debugfs_create_u64("work_cycles", 0600, dir, &work_cycles);
+	dput(dir);
 }
 #else
 static void __init init_debug(void)
@@ -967,8 +968,8 @@ static int __init page_hinting_init(void)
 	page_hinting_min_order = pageblock_order;
 	page_hinting_idle_min_order = page_hinting_safe_order;
 	init_fault_injection();
-	init_debug();
 	err = page_hinting_sysfs_init();
+	init_debug();
 	if (!err)
 		err = page_hinting_zones_init();
 	if (!err)

@@ -173,12 +173,13 @@ struct page_hinting_total {
  * @reach_pages: as @unhinted_pages, at or above @reach_order
  * @gone_pages: went since the last sample without being needed, as when it is
  *	isolated, and is not free any more
+ * @back_pages: came back since then, or is being freed
  * @low_pages: the least since the last sample of all that is free, hinted or
  *	not, and of @gone_pages
  * @low_at: jiffies; until then it was so little
  * @sampled_free_pages: the same at the last sample
- * @went: so much was taken since then that it is worth mentioning
- * @went_at: jiffies; when it first was
+ * @sampled_at: jiffies; when that was
+ * @went_page_ticks: by then: pages that went, each times the jiffies after that
  * @hinted_pages: free and marked
  * @hinted_small_pages: that part of it below @min_order
  * @in_flight_pages: on @in_flight and @retry
@@ -207,6 +208,7 @@ struct page_hinting_total {
  * @policy: only used by the thread
  * @settle_ms: the policy's settle time, for who wants to know; lockless
  * @refaulted_pages: hinted too early ever; wraps; lockless
+ * @bridged_pages: needed again as early, but not hinted yet; wraps; lockless
  * @look_in_ms: when to look again although nothing could be pulled; 0 if it
  *	could. The thread's.
  * @freed: it was woken by a free since the last look; the thread's
@@ -244,11 +246,12 @@ struct page_hinting_zone {
 	unsigned long hinted_small_pages;
 	unsigned long in_flight_pages;
 	unsigned long gone_pages;
+	unsigned long back_pages;
 	unsigned long low_pages;
 	unsigned long low_at;
 	unsigned long sampled_free_pages;
-	bool went;
-	unsigned long went_at;
+	unsigned long sampled_at;
+	u64 went_page_ticks;
 	struct page_hinting_total totals[NR_PAGE_HINTING_COUNTS];
 	unsigned long reused_pages;
 	unsigned long sampled_used_pages;
@@ -272,6 +275,7 @@ struct page_hinting_zone {
 	struct page_hinting_policy policy;
 	unsigned long settle_ms;
 	unsigned long refaulted_pages;
+	unsigned long bridged_pages;
 	unsigned int look_in_ms;
 	bool freed;
 	bool drain_lists;

@@ -5,10 +5,6 @@
  * To keep free memory costs the time that it is kept, as the host could use it.
  * To hint it costs a refault if it is needed again. What a refault is worth, in
  * time of keeping the memory, is the one thing that has to be told: the price.
- * In blocks of the usual order nothing is kept for longer than that. So where
- * an idle time is longer than the price, it costs at most twice what it would
- * cost to know the future. Where it is shorter, there may be refaults until it
- * is learnt. Most memory is hinted much earlier:
  *
  * Free memory is a stack. Allocations take what is not hinted first, and of that
  * what was freed last. So a level of the stack, by its depth below the recent
@@ -22,20 +18,15 @@
  *	     |_|                             level 2: not used
  *	     +-----------------------------> time
  *
- * Each level counts the idle times after which its memory was needed again.
- * What is longer ago than twice the price counts half, and so on. This tells what
- * each waiting time would have cost lately:
+ * Each level counts the idle times after which its memory was needed again. This
+ * tells what each waiting time would have cost lately, and the level waits for
+ * the one that would have cost least, but never longer than the price. What
+ * nobody has used lately waits for the shortest time, 1/64 of the price.
  *
- *	needed again before it was over: the idle time
- *	needed again later: the waiting time and the price
- *	not needed again, of which a little is always assumed: the waiting time
+ * Blocks smaller than the usual ones cost more per byte. For each two orders,
+ * begun or whole, that a block is smaller, the shortest time is twice as long.
  *
- * The level waits for the time that would have cost least. What nobody has used
- * lately waits for the shortest one, 1/64 of the price.
- *
- * Smaller blocks than the usual ones cost the host and the guest more per byte.
- * For each two orders, begun or whole, that a block is smaller, its price is
- * twice as high, and so is the time that it waits.
+ * Documentation/mm/page_hinting.rst has the reasons and what was measured.
  */
 #include <linux/log2.h>
 #include <linux/math64.h>
@@ -44,23 +35,28 @@
 
 #include "policy.h"
 
-/* Depths below this are the first level. */
-#define FIRST_LEVEL_PAGES	((unsigned long)SZ_4M >> PAGE_SHIFT)
+/* The first level ends at this depth. */
+#define FIRST_PAGES		((unsigned long)SZ_4M >> PAGE_SHIFT)
 /* A use of all of a level counts so much in &page_hinting_level.lengths. */
 #define PASS			1024U
 /* As if so much of what is used of a level had not been needed again. */
 #define PRIOR			(PASS / 4)
-/* All of a level, in &page_hinting_level.used. */
-#define WHOLE			256U
 /* What was seen counts half after so many times the price. */
 #define HALF_LIFE_PRICES	2
-/* The peak is the most that was free in this time, or twice as long. */
-#define PEAK_MS			500
-/* Smaller blocks have prices of up to 2^(PRICES - 1) times the usual one. */
+/* The peak is the most that was free lately: since this time. */
+#define PEAK_MS			1000
+/* Smaller blocks wait for up to 2^(PRICES - 1) times the shortest time. */
 #define PRICES			((MAX_PAGE_ORDER + 1) / 2 + 1)
 
-/* The waiting times: the price is the last, each other one 2^0.5 shorter. */
-static unsigned int wait_ms(const struct page_hinting_policy *policy,
+/**
+ * page_hinting_policy_wait_ms - the waiting times: each 2^0.5 times the one before
+ * @policy: the policy
+ * @length: which one; the last is the price
+ *
+ * Return: in milliseconds.
+ */
+unsigned int
+page_hinting_policy_wait_ms(const struct page_hinting_policy *policy,
 			    unsigned int length)
 {
 	unsigned int down = PAGE_HINTING_LENGTHS - 1 - length;
@@ -73,45 +69,61 @@ static unsigned int wait_ms(const struct page_hinting_policy *policy,
 
 static unsigned int level_of(unsigned long depth_pages)
 {
-	if (depth_pages < FIRST_LEVEL_PAGES)
+	if (depth_pages < FIRST_PAGES)
 		return 0;
-	return min(ilog2(depth_pages / FIRST_LEVEL_PAGES) + 1,
+	return min(ilog2(depth_pages / FIRST_PAGES) + 1,
 		   PAGE_HINTING_LEVELS - 1);
 }
 
 static unsigned long level_start(unsigned int nr)
 {
-	return nr ? FIRST_LEVEL_PAGES << (nr - 1) : 0;
+	return nr ? FIRST_PAGES << (nr - 1) : 0;
 }
 
-/* The last level has no end: what is beyond counts as its end. */
-static unsigned long level_pages(unsigned int nr)
+/* Each level is as large as all above it. The last one has no end. */
+static unsigned long level_end(unsigned int nr)
 {
-	return FIRST_LEVEL_PAGES << (nr ? nr - 1 : 0);
+	return nr < PAGE_HINTING_LEVELS - 1 ? FIRST_PAGES << nr : ULONG_MAX;
 }
 
-static unsigned int used(const struct page_hinting_level *level)
+/* A part of a level, in parts of PASS; of the last one, not more than it all. */
+static unsigned int share(unsigned int nr, unsigned long pages)
 {
-	return max(level->used[0], level->used[1]);
+	unsigned int shift = ilog2(FIRST_PAGES) + nr - !!nr;
+
+	return min((u64)pages * PASS >> shift, PASS);
 }
 
-/* Find the waiting time that would have cost least. */
-static void find_settle(const struct page_hinting_policy *policy,
-			struct page_hinting_level *level)
+static unsigned long used_to(const struct page_hinting_level *level)
 {
-	u64 price_ms = policy->refault_cost_ms, best = U64_MAX;
-	u64 sooner = 0, later = 0, never = PRIOR * used(level) / WHOLE;
+	return max(level->used_to_pages[0], level->used_to_pages[1]);
+}
+
+/*
+ * Find the waiting time that would have cost least. Memory that was needed again
+ * before it was over costs its idle time; later, the waiting time and the price;
+ * and what was not needed again, of which a little is always assumed, the waiting
+ * time.
+ */
+static void find_settle(struct page_hinting_policy *policy, unsigned int nr)
+{
+	struct page_hinting_level *level = &policy->levels[nr];
+	unsigned long used_pages = max(used_to(level), level_start(nr)) -
+				   level_start(nr);
+	u64 never = PRIOR * share(nr, used_pages) / PASS;
+	u64 sooner = 0, later = 0, best = U64_MAX;
 	unsigned int i;
 
 	for (i = 0; i < PAGE_HINTING_LENGTHS; i++)
 		later += level->lengths[i];
 	for (i = 0; i < PAGE_HINTING_LENGTHS; i++) {
-		u64 ms = wait_ms(policy, i), cost;
+		u64 ms = page_hinting_policy_wait_ms(policy, i), cost;
 
 		/* The idle times counted here are a bit shorter than this one. */
 		sooner += level->lengths[i] * (ms - ms / 4);
 		later -= level->lengths[i];
-		cost = sooner + later * (ms + price_ms) + never * ms;
+		cost = sooner + later * (ms + policy->refault_cost_ms) +
+		       never * ms;
 		if (cost < best) {
 			best = cost;
 			level->settle_ms = ms;
@@ -136,35 +148,16 @@ static void fade(struct page_hinting_policy *policy, u64 now_ms)
 	for (i = 0; i < PAGE_HINTING_LEVELS; i++) {
 		struct page_hinting_level *level = &policy->levels[i];
 		u64 ms = now_ms + div_u64(i * half_life_ms, PAGE_HINTING_LEVELS);
-		u32 half_life = div64_u64(ms, half_life_ms);
-		u32 times = half_life - level->half_life;
+		u32 times = (u32)div64_u64(ms, half_life_ms) - level->half_life;
 
 		if (!times)
 			continue;
-		level->half_life = half_life;
+		level->half_life += times;
 		halve(level, times);
-		level->used[1] = times == 1 ? level->used[0] : 0;
-		level->used[0] = 0;
-		find_settle(policy, level);
+		level->used_to_pages[1] = times == 1 ? level->used_to_pages[0] : 0;
+		level->used_to_pages[0] = 0;
+		find_settle(policy, i);
 	}
-}
-
-/* A part of one level was needed again. */
-static void learn_level(struct page_hinting_policy *policy, unsigned int nr,
-			unsigned long end_pages, unsigned long pages,
-			unsigned int length)
-{
-	struct page_hinting_level *level = &policy->levels[nr];
-	unsigned int more;
-
-	end_pages = min(end_pages, level_pages(nr));
-	more = (u64)min(pages, end_pages) * PASS >> ilog2(level_pages(nr));
-	if (level->lengths[length] + more > U16_MAX)
-		halve(level, 1);
-	level->lengths[length] += more;
-	level->used[0] = max_t(u16, level->used[0],
-			       DIV_ROUND_UP(end_pages * WHOLE, level_pages(nr)));
-	find_settle(policy, level);
 }
 
 /* Memory below @depth_pages was needed again, after so long. */
@@ -176,39 +169,40 @@ static void learn(struct page_hinting_policy *policy, unsigned long depth_pages,
 	/* What is seen of the next pause, of the same length, may be longer. */
 	idle_ms += idle_ms / 8;
 	while (length < PAGE_HINTING_LENGTHS - 1 &&
-	       wait_ms(policy, length) < idle_ms)
+	       page_hinting_policy_wait_ms(policy, length) < idle_ms)
 		length++;
 	while (pages) {
-		unsigned int nr = level_of(depth_pages);
-		unsigned long in_pages = depth_pages - level_start(nr);
-		unsigned long part = pages;
+		unsigned int nr = level_of(depth_pages), more;
+		struct page_hinting_level *level = &policy->levels[nr];
+		unsigned long part = min(pages, level_end(nr) - depth_pages);
 
-		if (nr < PAGE_HINTING_LEVELS - 1)
-			part = min(part, level_pages(nr) - in_pages);
-		learn_level(policy, nr, in_pages + part, part, length);
 		depth_pages += part;
 		pages -= part;
+		more = share(nr, part);
+		if (level->lengths[length] + more > U16_MAX)
+			halve(level, 1);
+		level->lengths[length] += more;
+		level->used_to_pages[0] = clamp(depth_pages,
+						level->used_to_pages[0],
+						U32_MAX);
+		find_settle(policy, nr);
 	}
 }
 
 /* How far free memory is below its recent peak. */
 static unsigned long depth(const struct page_hinting_policy *policy)
 {
-	return max3(policy->peak_pages[0], policy->peak_pages[1],
-		    policy->free_pages) - policy->free_pages;
+	return max(policy->peak_pages, policy->free_pages) -
+	       policy->free_pages;
 }
 
 static void move_peak(struct page_hinting_policy *policy, u64 now_ms)
 {
-	u64 ms = now_ms - policy->peak_ms;
-
-	if (ms >= PEAK_MS) {
-		policy->peak_pages[1] = ms < 2 * PEAK_MS ?
-					policy->peak_pages[0] : 0;
-		policy->peak_pages[0] = 0;
-		policy->peak_ms = now_ms;
-	}
-	policy->peak_pages[0] = max(policy->peak_pages[0], policy->free_pages);
+	if (policy->free_pages < policy->peak_pages &&
+	    now_ms - policy->peak_ms < PEAK_MS)
+		return;
+	policy->peak_pages = policy->free_pages;
+	policy->peak_ms = now_ms;
 }
 
 /* Memory was needed. Returns how much of it was free for less than the price. */
@@ -240,40 +234,86 @@ static unsigned long pop(struct page_hinting_policy *policy, unsigned long pages
 	return early_pages;
 }
 
-/* Two layers become one, as old as the older: those that differ least in age. */
+/* Two layers become one, as old as the older: the first of nearly the same age. */
 static void merge_layers(struct page_hinting_policy *policy, u64 now_ms)
 {
-	struct page_hinting_layer *layer = policy->layers, *best = layer;
-	u64 least = U64_MAX;
-	unsigned int i;
+	struct page_hinting_layer *layer = policy->layers;
+	unsigned int left = policy->nr_layers - 2;
 
-	for (i = 1; i < policy->nr_layers; i++, layer++) {
-		u64 gap_ms = layer[1].since_ms - layer->since_ms;
-		u64 error = div64_u64(gap_ms * WHOLE,
-				      now_ms - layer->since_ms + 1);
-
-		if (error < least) {
-			least = error;
-			best = layer;
-		}
+	while (left && layer[1].since_ms - layer->since_ms >
+		       (now_ms - layer->since_ms) / 4) {
+		layer++;
+		left--;
 	}
-	best->pages += best[1].pages;
+	layer->pages += layer[1].pages;
+	memmove(layer + 1, layer + 2, left * sizeof(*layer));
 	policy->nr_layers--;
-	memmove(best + 1, best + 2, (policy->layers + policy->nr_layers -
-				     best - 1) * sizeof(*best));
 }
 
-/* Memory became free. */
-static void push(struct page_hinting_policy *policy, unsigned long pages,
-		 u64 since_ms, u64 now_ms)
+/* Put a layer under all others, or on top of them. */
+static void insert_layer(struct page_hinting_policy *policy, bool on_top,
+			 u64 since_ms, unsigned long pages, u64 now_ms)
+{
+	struct page_hinting_layer *layers = policy->layers;
+	unsigned int nr;
+
+	if (policy->nr_layers == PAGE_HINTING_LAYERS)
+		merge_layers(policy, now_ms);
+	nr = on_top ? policy->nr_layers : 0;
+	memmove(layers + nr + 1, layers + nr,
+		(policy->nr_layers - nr) * sizeof(*layers));
+	policy->nr_layers++;
+	layers[nr].since_ms = since_ms;
+	layers[nr].pages = pages;
+	policy->free_pages += pages;
+}
+
+/*
+ * Memory went that nobody needed. Which it was is not known: the oldest. The peak
+ * goes with it, so that the depths stay.
+ */
+static void drop_oldest(struct page_hinting_policy *policy, unsigned long pages)
 {
 	struct page_hinting_layer *layers = policy->layers;
 
-	policy->free_pages += pages;
-	if (policy->nr_layers == PAGE_HINTING_LAYERS)
-		merge_layers(policy, now_ms);
-	layers[policy->nr_layers].since_ms = since_ms;
-	layers[policy->nr_layers++].pages = pages;
+	pages = min(pages, policy->free_pages);
+	policy->free_pages -= pages;
+	policy->peak_pages -= min(pages, policy->peak_pages);
+	while (pages) {
+		unsigned long part = min(pages, layers->pages);
+
+		layers->pages -= part;
+		pages -= part;
+		if (layers->pages)
+			break;
+		policy->nr_layers--;
+		memmove(layers, layers + 1,
+			policy->nr_layers * sizeof(*layers));
+	}
+}
+
+/* Memory came, of which some went before and was not used meanwhile. */
+static void push(struct page_hinting_policy *policy,
+		 const struct page_hinting_sample *sample, unsigned long pages)
+{
+	u64 since_ms = clamp(sample->low_ms, policy->start_ms, sample->now_ms);
+	unsigned long back_pages;
+
+	policy->back_pages += sample->back_pages;
+	back_pages = min(pages, policy->back_pages);
+	policy->back_pages -= back_pages;
+	/* The per-CPU lists hold a part of what was freed last. */
+	if (sample->emptied && policy->nr_layers)
+		since_ms = policy->layers[policy->nr_layers - 1].since_ms;
+	else if (sample->freed)
+		since_ms = sample->now_ms;
+	if (pages > back_pages)
+		insert_layer(policy, true, since_ms, pages - back_pages,
+			     sample->now_ms);
+	/* Like what is free from the start, nobody knows for how long. */
+	if (back_pages)
+		insert_layer(policy, false, policy->start_ms, back_pages,
+			     sample->now_ms);
 }
 
 /* How much of the free memory may not be hinted yet, and for how long. */
@@ -285,27 +325,30 @@ struct idle {
 	u64 next_small_ms;
 };
 
-/* A part of a layer that waits for @settle_ms at the usual price. */
+/* A part of a layer that waits for @settle_ms, or more at a higher price. */
 static void weigh_part(struct idle *idle, unsigned long pages, u64 age_ms,
-		       u64 settle_ms)
+		       u64 settle_ms, u64 shortest_ms)
 {
-	unsigned int i = 0;
+	u64 left_ms = U64_MAX;
+	unsigned int i;
 
-	while (i < PRICES && age_ms >= settle_ms << i)
-		i++;
-	if (i == PRICES)
-		return;
-	if (!i)
-		idle->next_ms = min(idle->next_ms, settle_ms - age_ms);
-	idle->next_small_ms = min(idle->next_small_ms,
-				  (settle_ms << i) - age_ms);
-	for (; i < PRICES; i++)
+	for (i = PRICES; i--;) {
+		u64 wait_ms = max(settle_ms, shortest_ms << i);
+
+		if (age_ms >= wait_ms)
+			break;
 		idle->kept_pages[i] += pages;
+		left_ms = wait_ms - age_ms;
+	}
+	idle->next_small_ms = min(idle->next_small_ms, left_ms);
+	if (age_ms < settle_ms)
+		idle->next_ms = min(idle->next_ms, left_ms);
 }
 
 static void weigh(const struct page_hinting_policy *policy, u64 now_ms,
 		  struct idle *idle)
 {
+	u64 shortest_ms = page_hinting_policy_wait_ms(policy, 0);
 	unsigned long depth_pages = depth(policy);
 	int i;
 
@@ -316,21 +359,15 @@ static void weigh(const struct page_hinting_policy *policy, u64 now_ms,
 		for (; pages; pages -= part, depth_pages += part) {
 			unsigned int nr = level_of(depth_pages);
 			const struct page_hinting_level *level;
-			unsigned long in_pages, used_pages;
-			u64 settle_ms = wait_ms(policy, 0);
+			bool used;
 
 			level = &policy->levels[nr];
-			used_pages = used(level) * level_pages(nr) / WHOLE;
-			in_pages = depth_pages - level_start(nr);
-			part = pages;
-			if (in_pages < used_pages) {
-				part = min(part, used_pages - in_pages);
-				settle_ms = level->settle_ms;
-			} else if (nr < PAGE_HINTING_LEVELS - 1) {
-				part = min(part, level_pages(nr) - in_pages);
-			}
+			used = depth_pages < used_to(level);
+			part = used ? used_to(level) : level_end(nr);
+			part = min(pages, part - depth_pages);
 			weigh_part(idle, part, now_ms - layer->since_ms,
-				   settle_ms);
+				   used ? level->settle_ms : shortest_ms,
+				   shortest_ms);
 		}
 	}
 }
@@ -345,34 +382,33 @@ static void advise_small(const struct page_hinting_policy *policy,
 			 struct page_hinting_advice *advice)
 {
 	unsigned long left_pages = sample->unhinted_pages - advice->hint_pages;
-	unsigned long small_pages = 0, most_pages = PAGE_HINTING_REST_PAGES - 1;
+	unsigned long small_pages = 0, slice_pages;
 	unsigned int order = policy->usual_order;
 
 	advice->small_order = order;
 	advice->wake_pages = ULONG_MAX;
-	if (order == policy->lowest_order)
-		return;
 	while (order-- > policy->lowest_order) {
 		unsigned int price = (policy->usual_order - order + 1) / 2;
-		unsigned long kept_pages = idle->kept_pages[price];
-		unsigned long pages, slice_pages;
+		unsigned long kept_pages = idle->kept_pages[price], pages;
 
 		small_pages += sample->small_pages[order];
 		kept_pages -= min(kept_pages, left_pages);
 		pages = small_pages - min(small_pages, kept_pages);
-		if (pages > most_pages) {
-			most_pages = pages;
+		if (pages >= PAGE_HINTING_REST_PAGES &&
+		    pages > advice->small_pages) {
+			advice->small_pages = pages;
 			advice->small_order = order;
-			slice_pages = max(PAGE_HINTING_SLICE_PAGES, 1UL << order);
-			advice->small_pages = min(pages, slice_pages);
 		}
+		advice->wake_pages = small_pages +
+				     PAGE_HINTING_SIGNIFICANT_PAGES;
 	}
-	advice->wake_pages = small_pages + PAGE_HINTING_SIGNIFICANT_PAGES;
-	if (small_pages >= PAGE_HINTING_SIGNIFICANT_PAGES &&
-	    idle->next_small_ms != U64_MAX)
-		advice->look_in_ms = min_t(u64, idle->next_small_ms, INT_MAX);
+	slice_pages = max(PAGE_HINTING_SLICE_PAGES, 1UL << advice->small_order);
+	advice->small_pages = min(advice->small_pages, slice_pages);
 	if (advice->small_pages)
 		advice->look_in_ms = 1;
+	else if (small_pages >= PAGE_HINTING_SIGNIFICANT_PAGES &&
+		 idle->next_small_ms != U64_MAX)
+		advice->look_in_ms = min_t(u64, idle->next_small_ms, INT_MAX);
 }
 
 /* When to look again, and whether to empty the per-CPU lists now. */
@@ -383,49 +419,18 @@ static void advise_looks(struct page_hinting_policy *policy,
 {
 	if (sample->unhinted_pages > advice->hint_pages) {
 		/* Often enough to see what is freed beside it. */
-		u64 most_ms = min(idle->next_ms, wait_ms(policy, 0));
+		u64 most_ms = min(idle->next_ms,
+				  page_hinting_policy_wait_ms(policy, 0));
 
 		advice->look_in_ms = min_not_zero(advice->look_in_ms,
 						  (unsigned int)most_ms);
-	} else if (!idle->kept_pages[0] &&
+	} else if (idle->kept_pages[0] < PAGE_HINTING_SIGNIFICANT_PAGES &&
 		   policy->freed_pages >= PAGE_HINTING_SIGNIFICANT_PAGES) {
 		/* What they held is seen at once. */
 		advice->drain_lists = true;
 		advice->look_in_ms = 1;
 		policy->freed_pages = 0;
 	}
-}
-
-/* Memory went that nobody needed. Which it was is not known: the oldest. */
-static void drop(struct page_hinting_policy *policy, unsigned long pages)
-{
-	struct page_hinting_layer *layers = policy->layers;
-
-	pages = min(pages, policy->free_pages);
-	policy->free_pages -= pages;
-	while (pages) {
-		unsigned long part = min(pages, layers->pages);
-
-		layers->pages -= part;
-		pages -= part;
-		if (layers->pages)
-			break;
-		policy->nr_layers--;
-		memmove(layers, layers + 1,
-			policy->nr_layers * sizeof(*layers));
-	}
-}
-
-/* Since when what came since the last sample is free. */
-static u64 came_ms(const struct page_hinting_policy *policy,
-		   const struct page_hinting_sample *sample)
-{
-	/* The per-CPU lists hold a part of what was freed last. */
-	if (sample->emptied && policy->nr_layers)
-		return policy->layers[policy->nr_layers - 1].since_ms;
-	if (sample->freed || sample->now_ms == policy->start_ms)
-		return sample->now_ms;
-	return min(sample->low_ms, sample->now_ms);
 }
 
 /**
@@ -477,10 +482,8 @@ page_hinting_policy_step(struct page_hinting_policy *policy,
 	advice.refaulted_pages = min(advice.early_pages, sample->taken_pages -
 				     min(sample->taken_pages,
 					 went_pages - advice.early_pages));
-	if (came_pages)
-		push(policy, came_pages, came_ms(policy, sample),
-		     sample->now_ms);
-	drop(policy, sample->gone_pages);
+	push(policy, sample, came_pages);
+	drop_oldest(policy, sample->gone_pages);
 	move_peak(policy, sample->now_ms);
 	/*
 	 * Who takes memory uses what is in the per-CPU lists. And to empty them
@@ -509,10 +512,10 @@ page_hinting_policy_step(struct page_hinting_policy *policy,
 unsigned int
 page_hinting_policy_settle_ms(const struct page_hinting_policy *policy)
 {
-	unsigned int i, most_ms = wait_ms(policy, 0);
+	unsigned int i, most_ms = page_hinting_policy_wait_ms(policy, 0);
 
 	for (i = 0; i < PAGE_HINTING_LEVELS; i++)
-		if (used(&policy->levels[i]))
+		if (used_to(&policy->levels[i]))
 			most_ms = max(most_ms, policy->levels[i].settle_ms);
 	return most_ms;
 }

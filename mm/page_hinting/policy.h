@@ -20,7 +20,7 @@
 #define PAGE_HINTING_SLICE_PAGES	((unsigned long)SZ_16M >> PAGE_SHIFT)
 
 /* The stack of free memory is known in so many layers. */
-#define PAGE_HINTING_LAYERS		24
+#define PAGE_HINTING_LAYERS		20
 /* Levels that learn for themselves: each is as large as all above it. */
 #define PAGE_HINTING_LEVELS		14
 /* Idle times that are told apart: below the price, each by a factor of 2^0.5. */
@@ -39,15 +39,15 @@ struct page_hinting_layer {
 /**
  * struct page_hinting_level - how long some of the free memory was idle
  * @lengths: what was needed again, by its idle time
- * @used: how far into the level memory was needed again, in parts of 256: since
- *	the past was last counted half, and in the time before that
+ * @used_to_pages: down to which depth memory was needed again: since the past
+ *	was last counted half, and in the time before that
  * @half_life: counts how often that was done
  * @settle_ms: for so long the used part has to be free until it is hinted;
- *	follows from @lengths and @used
+ *	follows from @lengths and @used_to_pages
  */
 struct page_hinting_level {
 	u16 lengths[PAGE_HINTING_LENGTHS];
-	u16 used[2];
+	u32 used_to_pages[2];
 	u32 half_life;
 	u32 settle_ms;
 };
@@ -60,11 +60,12 @@ struct page_hinting_level {
  * @lowest_order: smaller ones than these are never hinted
  * @free_pages: free memory at the last sample
  * @start_ms: the time of the first sample
- * @peak_pages: the most free memory since @peak_ms, and before that
- * @peak_ms: a moment ago; see PEAK_MS
+ * @peak_pages: the most free memory of late
+ * @peak_ms: when it was so much
  * @nr_layers: how many are in use
  * @layers: the free memory by its age, the oldest first
  * @levels: what was learnt, by how far below the peak the memory lies
+ * @back_pages: so much of what comes was not used meanwhile
  * @freed_pages: came since the per-CPU lists were last emptied, or used
  */
 struct page_hinting_policy {
@@ -73,11 +74,12 @@ struct page_hinting_policy {
 	unsigned int lowest_order;
 	unsigned long free_pages;
 	u64 start_ms;
-	unsigned long peak_pages[2];
+	unsigned long peak_pages;
 	u64 peak_ms;
 	unsigned int nr_layers;
 	struct page_hinting_layer layers[PAGE_HINTING_LAYERS];
 	struct page_hinting_level levels[PAGE_HINTING_LEVELS];
+	unsigned long back_pages;
 	unsigned long freed_pages;
 };
 
@@ -87,12 +89,12 @@ struct page_hinting_policy {
  * @free_pages: free memory, hinted or not
  * @low_pages: the least of it since the sample before
  * @low_ms: when that was, the last time
- * @went_ms: when it first was worth mentioning that memory was taken; if it was
- *	not, @low_ms
+ * @went_ms: when what was missing then was taken, in the mean
  * @freed: a free made the caller look, as it had asked for; so that is now
  * @emptied: the per-CPU lists were emptied since the sample before
- * @gone_pages: went since then without being needed, and is not free any more;
- *	@free_pages and @low_pages have it
+ * @gone_pages: went since then without being needed, and is not free any more,
+ *	though @free_pages and @low_pages have it
+ * @back_pages: what of that, or of earlier samples, has come back, or will soon
  * @taken_pages: hinted memory that was used since then
  * @unhinted_pages: the part of it that is not hinted, in blocks of the usual
  *	order and above
@@ -107,6 +109,7 @@ struct page_hinting_sample {
 	bool freed;
 	bool emptied;
 	unsigned long gone_pages;
+	unsigned long back_pages;
 	unsigned long taken_pages;
 	unsigned long unhinted_pages;
 	unsigned long small_pages[NR_PAGE_ORDERS];
@@ -145,5 +148,8 @@ page_hinting_policy_step(struct page_hinting_policy *policy,
 			 const struct page_hinting_sample *sample);
 unsigned int
 page_hinting_policy_settle_ms(const struct page_hinting_policy *policy);
+unsigned int
+page_hinting_policy_wait_ms(const struct page_hinting_policy *policy,
+			    unsigned int length);
 
 #endif /* _MM_PAGE_HINTING_POLICY_H */

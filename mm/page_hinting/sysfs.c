@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Free page hinting: /sys/kernel/mm/page_hinting/.
+ * Free page hinting: /sys/kernel/mm/page_hinting/, and what the policy knows in
+ * /sys/kernel/debug/page_hinting/policy.
  *
  * See Documentation/ABI/testing/sysfs-kernel-mm-page-hinting.
  */
 #include <linux/array_size.h>
+#include <linux/debugfs.h>
 #include <linux/kstrtox.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
+#include <linux/seq_file.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -494,8 +497,60 @@ void page_hinting_sysfs_remove(struct page_hinting_zone *pz)
 	kobject_put(&pz->kobj);
 }
 
+/* In kB, as in /proc/meminfo. */
+static unsigned long to_kb(unsigned long pages)
+{
+	return pages << (PAGE_SHIFT - 10);
+}
+
+/* While it is read, the zone's thread may learn more: that does no harm. */
+static void show_level(struct seq_file *m,
+		       const struct page_hinting_level *level)
+{
+	unsigned long down_to_pages;
+	unsigned int i;
+
+	down_to_pages = max(data_race(level->used_to_pages[0]),
+			    data_race(level->used_to_pages[1]));
+	if (!down_to_pages)
+		return;
+	seq_printf(m, "%10lu %9u ", to_kb(down_to_pages),
+		   data_race(level->settle_ms));
+	for (i = 0; i < PAGE_HINTING_LENGTHS; i++)
+		seq_printf(m, " %5u", data_race(level->lengths[i]));
+	seq_putc(m, '\n');
+}
+
+static void show_policy(struct seq_file *m, struct page_hinting_zone *pz)
+{
+	const struct page_hinting_policy *policy = &pz->policy;
+	unsigned int i;
+
+	seq_printf(m, "node%d-%s: refaulted %lu kB, kept for its next use %lu kB\n",
+		   zone_to_nid(pz->zone), pz->zone->name,
+		   to_kb(READ_ONCE(pz->refaulted_pages)),
+		   to_kb(READ_ONCE(pz->bridged_pages)));
+	seq_printf(m, "%10s %9s ", "down_to_kB", "settle_ms");
+	for (i = 0; i < PAGE_HINTING_LENGTHS; i++)
+		seq_printf(m, " %5u", page_hinting_policy_wait_ms(policy, i));
+	seq_putc(m, '\n');
+	for (i = 0; i < PAGE_HINTING_LEVELS; i++)
+		show_level(m, &policy->levels[i]);
+}
+
+static int policy_show(struct seq_file *m, void *unused)
+{
+	struct page_hinting_zone *pz;
+
+	guard(mutex)(&page_hinting_mutex);
+	list_for_each_entry(pz, &page_hinting_zones, node)
+		show_policy(m, pz);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(policy);
+
 /**
- * page_hinting_sysfs_init - create the directory
+ * page_hinting_sysfs_init - create the directories
  *
  * Return: 0 or an errno.
  */
@@ -509,5 +564,8 @@ int __init page_hinting_sysfs_init(void)
 	err = sysfs_create_group(page_hinting_kobj, &page_hinting_group);
 	if (err)
 		kobject_put(page_hinting_kobj);
+	debugfs_create_file("policy", 0444,
+			    debugfs_create_dir("page_hinting", NULL), NULL,
+			    &policy_fops);
 	return err;
 }

@@ -359,11 +359,13 @@ static void tell(struct page_hinting_zone *pz,
 		 const struct page_hinting_advice *advice)
 {
 	unsigned long refaulted_pages = advice->refaulted_pages;
+	unsigned long bridged_pages = advice->early_pages - refaulted_pages;
 	unsigned int settle_ms = page_hinting_policy_settle_ms(&pz->policy);
 
 	trace_page_hinting_decide(pz->zone, sample, advice, settle_ms);
 	/* Pairs with who shows them. */
 	WRITE_ONCE(pz->settle_ms, settle_ms);
+	WRITE_ONCE(pz->bridged_pages, pz->bridged_pages + bridged_pages);
 	if (sample->unhinted_pages > advice->hint_pages)
 		page_hinting_skipped(pz, PAGE_HINTING_SKIP_KEPT);
 	if (!refaulted_pages)

@@ -9,6 +9,7 @@
 #include <linux/gfp.h>
 #include <linux/kmsg_dump.h>
 #include <linux/kthread.h>
+#include <linux/math.h>
 #include <linux/mm.h>
 #include <linux/mmdebug.h>
 #include <linux/random.h>
@@ -1612,6 +1613,39 @@ static void split_and_merge_are_no_demand(struct kunit *test)
 	page_hinting_wake(pz, PAGE_HINTING_EV_CHANGED);
 }
 
+/* What is taken on behalf of the host is no demand, nor new when it comes back. */
+static void host_memory_is_no_demand(struct kunit *test)
+{
+	const unsigned long pages = 4 * MAX_ORDER_NR_PAGES;
+	struct page_hinting_zone *pz = first_zone();
+	struct page_hinting_sample before, taken, given;
+	struct page *page;
+	LIST_HEAD(blocks);
+
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	page_hinting_take_sample(pz, &before);
+	KUNIT_EXPECT_GE(test, take_blocks(&blocks, pages), pages);
+	list_for_each_entry(page, &blocks, lru)
+		page_hinting_gone(page, 1L << TEST_LOW_ORDER);
+	page_hinting_take_sample(pz, &taken);
+	list_for_each_entry(page, &blocks, lru)
+		page_hinting_gone(page, -(1L << TEST_LOW_ORDER));
+	free_blocks(&blocks);
+	drain_all_pages(pz->zone);
+	page_hinting_take_sample(pz, &given);
+	page_hinting_wake(pz, PAGE_HINTING_EV_CHANGED);
+
+	KUNIT_EXPECT_EQ(test, taken.gone_pages, pages);
+	KUNIT_EXPECT_EQ(test, taken.back_pages, 0UL);
+	KUNIT_EXPECT_EQ(test, given.gone_pages, 0UL);
+	KUNIT_EXPECT_EQ(test, given.back_pages, pages);
+	/* Others may use some at the same time, and the lists hold some. */
+	KUNIT_EXPECT_LT(test, abs_diff(before.free_pages, taken.free_pages),
+			pages / 4);
+	KUNIT_EXPECT_LT(test, abs_diff(before.free_pages, given.free_pages),
+			pages / 4);
+}
+
 static void only_one_host(struct kunit *test)
 {
 	struct host *host = test->priv;
@@ -1648,6 +1682,7 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE_SLOW(no_rhythm_starves_a_zone),
 	KUNIT_CASE(low_lasts_until_a_free),
 	KUNIT_CASE(split_and_merge_are_no_demand),
+	KUNIT_CASE(host_memory_is_no_demand),
 	KUNIT_CASE(enabled_before_the_reset),
 	KUNIT_CASE(disabled_means_no_marks),
 	KUNIT_CASE(suspend_voids_marks),

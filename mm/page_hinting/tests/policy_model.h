@@ -12,6 +12,8 @@
 #ifndef _MM_PAGE_HINTING_TESTS_POLICY_MODEL_H
 #define _MM_PAGE_HINTING_TESTS_POLICY_MODEL_H
 
+#include <linux/math64.h>
+
 #include "../policy.h"
 
 #define MODEL_ORDER		9U
@@ -29,11 +31,14 @@
  * @small_unhinted_pages: that part of it
  * @list_pages: free memory in the per-CPU lists
  * @emptied: they were emptied since the last look
- * @low_pages: the least of all free memory since the last look
+ * @gone_pages: went since the last look without being needed
+ * @back_pages: came back since then
+ * @low_pages: the least of all free memory, and of @gone_pages, since the last
+ *	look
  * @low_ms: when that was, the last time
  * @sampled_pages: all free memory at the last look
- * @went_ms: since then so much was taken that it is worth mentioning; 0 if it
- *	was not
+ * @sampled_ms: when that was
+ * @went_page_ms: pages that went since then, each times the time after that
  * @wake_pages: unhinted memory in small blocks that wakes the thread
  * @look_in_ms: the thread looks after this time; 0 if it has no timer
  * @armed: it looks at the next free
@@ -57,10 +62,13 @@ struct model {
 	unsigned long small_unhinted_pages;
 	unsigned long list_pages;
 	bool emptied;
+	unsigned long gone_pages;
+	unsigned long back_pages;
 	unsigned long low_pages;
 	u64 low_ms;
 	unsigned long sampled_pages;
-	u64 went_ms;
+	u64 sampled_ms;
+	u64 went_page_ms;
 	unsigned long wake_pages;
 	unsigned int look_in_ms;
 	bool armed;
@@ -93,19 +101,27 @@ static inline bool model_asleep(const struct model *model)
 
 static inline unsigned long model_all_pages(const struct model *model)
 {
-	return model->free_pages + model->small_pages;
+	return model->free_pages + model->small_pages + model->gone_pages;
 }
 
 static inline void model_note_low(struct model *model)
 {
-	if (model_all_pages(model) > model->low_pages)
+	unsigned long pages = model_all_pages(model);
+
+	if (pages > model->low_pages)
 		return;
-	model->low_pages = model_all_pages(model);
+	model->went_page_ms += (u64)(model->low_pages - pages) *
+			       (model->now_ms - model->sampled_ms);
+	model->low_pages = pages;
 	model->low_ms = model->now_ms;
-	if (model->went_ms ||
-	    model->sampled_pages < model->low_pages + PAGE_HINTING_SIGNIFICANT_PAGES)
-		return;
-	model->went_ms = model->now_ms;
+}
+
+static inline u64 model_went_ms(const struct model *model)
+{
+	unsigned long pages = model->sampled_pages - model->low_pages;
+
+	return pages ? model->sampled_ms + div64_u64(model->went_page_ms, pages) :
+		       model->low_ms;
 }
 
 static inline void model_look(struct model *model, bool freed)
@@ -115,9 +131,11 @@ static inline void model_look(struct model *model, bool freed)
 		.free_pages = model_all_pages(model),
 		.low_pages = model->low_pages,
 		.low_ms = model->low_ms,
-		.went_ms = model->went_ms ?: model->low_ms,
+		.went_ms = model_went_ms(model),
 		.freed = freed,
 		.emptied = model->emptied,
+		.gone_pages = model->gone_pages,
+		.back_pages = model->back_pages,
 		.taken_pages = model->faulted_pages -
 			       model->sampled_faulted_pages,
 		.unhinted_pages = model->unhinted_pages,
@@ -134,10 +152,13 @@ static inline void model_look(struct model *model, bool freed)
 	model->early_pages += advice.early_pages;
 	model->refaulted_pages += advice.refaulted_pages;
 	model->sampled_faulted_pages = model->faulted_pages;
-	model->low_pages = sample.free_pages;
+	model->gone_pages = 0;
+	model->back_pages = 0;
+	model->low_pages = model_all_pages(model);
 	model->low_ms = model->now_ms;
-	model->sampled_pages = sample.free_pages;
-	model->went_ms = 0;
+	model->sampled_pages = model->low_pages;
+	model->sampled_ms = model->now_ms;
+	model->went_page_ms = 0;
 	model->emptied = advice.drain_lists;
 	model->look_in_ms = advice.look_in_ms;
 	model->wake_pages = advice.wake_pages;
@@ -169,6 +190,25 @@ static inline void model_free(struct model *model, unsigned long pages)
 	model->unhinted_pages += pages;
 	if (model->armed)
 		model_look(model, true);
+}
+
+/* A balloon takes so much. */
+static inline void model_inflate(struct model *model, unsigned long pages)
+{
+	model->unhinted_pages -= min(pages, model->unhinted_pages);
+	model->free_pages -= pages;
+	model->gone_pages += pages;
+}
+
+/* And gives it back, by way of the per-CPU lists. */
+static inline void model_deflate(struct model *model, unsigned long pages,
+				 bool in_lists)
+{
+	model->back_pages += pages;
+	if (in_lists)
+		model->list_pages += pages;
+	else
+		model_free(model, pages);
 }
 
 static inline void model_alloc_small(struct model *model, unsigned long pages)

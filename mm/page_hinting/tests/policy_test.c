@@ -438,8 +438,8 @@ static void depth_is_from_the_recent_peak(struct kunit *test)
 		model_alloc(&model, 60 * MIB);
 		model_pass(&model, 90);
 		/* From 964 to 1014 MiB below the peak, or from 0 to 60. */
-		KUNIT_EXPECT_EQ(test, !model.policy.levels[8].used[0], i);
-		KUNIT_EXPECT_EQ(test, !model.policy.levels[4].used[0], !i);
+		KUNIT_EXPECT_EQ(test, !model.policy.levels[8].used_to_pages[0], i);
+		KUNIT_EXPECT_EQ(test, !model.policy.levels[4].used_to_pages[0], !i);
 	}
 }
 
@@ -1134,6 +1134,113 @@ static void clock_at_32_bits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
 }
 
+/* What a balloon takes and gives back is neither demand nor newly free. */
+static void balloon_teaches_nothing(struct kunit *test)
+{
+	struct model model;
+	int i, pulse;
+
+	start_idle(test, &model, PRICE_MS, 2 * GIB);
+	for (pulse = 0; pulse < 3; pulse++) {
+		for (i = 0; i < 1024; i++) {
+			model_inflate(&model, MIB);
+			model_pass(&model, 2);
+		}
+		model_pass(&model, 2000);
+		for (i = 0; i < 1024; i++) {
+			/* What is in the lists comes later. */
+			model_deflate(&model, MIB, i % 8 == 0);
+			model_pass(&model, 2);
+		}
+		KUNIT_EXPECT_LE(test, model.unhinted_pages, MIB);
+		model_pass(&model, 2000);
+		KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+	}
+	KUNIT_EXPECT_EQ(test, model.early_pages, 0UL);
+	KUNIT_EXPECT_EQ(test, page_hinting_policy_settle_ms(&model.policy),
+			WAIT_MS);
+	model_alloc(&model, 300 * MIB);
+	model_pass(&model, 3000);
+	model_free(&model, 300 * MIB);
+	model_pass(&model, WAIT_MS);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+}
+
+/* A balloon takes all there is, and then there is memory again. */
+static void balloon_takes_all(struct kunit *test)
+{
+	struct model model;
+
+	start_idle(test, &model, PRICE_MS, GIB);
+	model_alloc(&model, 500 * MIB);
+	model_free(&model, 500 * MIB);
+	model_inflate(&model, GIB);
+	model_look(&model, false);
+	model_pass(&model, 1000);
+	model_deflate(&model, GIB, false);
+	model_look(&model, false);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+	/* What was freed before the balloon took it is not what is used now. */
+	model_alloc(&model, 500 * MIB);
+	model_look(&model, false);
+	KUNIT_EXPECT_EQ(test, model.early_pages, 0UL);
+	model_free(&model, 500 * MIB);
+	model_pass(&model, PRICE_MS);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+}
+
+/* While a loop runs, a balloon changes nothing of what it has learnt. */
+static void balloon_beside_a_loop(struct kunit *test)
+{
+	struct loop_case loop = { .busy_ms = 100, .pause_ms = 1500 };
+	unsigned int settle_ms;
+	struct model model;
+	int i;
+
+	start_idle(test, &model, PRICE_MS, 3 * GIB);
+	model_alloc(&model, GIB);
+	run_loop(&model, &loop, 3, 256 * MIB);
+	settle_ms = page_hinting_policy_settle_ms(&model.policy);
+	model.early_pages = 0;
+	for (i = 0; i < 10; i++) {
+		model_inflate(&model, 128 * MIB);
+		model_pass(&model, 200);
+		run_loop(&model, &loop, 1, 256 * MIB);
+		model_deflate(&model, 128 * MIB, false);
+		model_pass(&model, 200);
+		run_loop(&model, &loop, 1, 256 * MIB);
+	}
+	/* What the loop uses, and nothing else. */
+	KUNIT_EXPECT_EQ(test, model.early_pages, 20 * 256 * MIB);
+	KUNIT_EXPECT_EQ(test, page_hinting_policy_settle_ms(&model.policy),
+			settle_ms);
+	/* Nor has anything else of a level to wait. */
+	model_free(&model, GIB);
+	model_pass(&model, WAIT_MS + 2);
+	KUNIT_EXPECT_LE(test, model.unhinted_pages, 256 * MIB);
+	model_pass(&model, PRICE_MS);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+}
+
+/* A little that is needed soon says nothing about what is needed much later. */
+static void late_use_is_late(struct kunit *test)
+{
+	struct model model;
+
+	start_idle(test, &model, PRICE_MS, 2 * GIB);
+	model_alloc(&model, GIB);
+	model_pass(&model, 2 * PRICE_MS);
+	model_free(&model, GIB);
+	model_pass(&model, WAIT_MS + 1);
+	KUNIT_ASSERT_TRUE(test, model_asleep(&model));
+	model.early_pages = 0;
+	model_alloc(&model, 10 * MIB);
+	model_pass(&model, 10 * PRICE_MS);
+	model_alloc(&model, 500 * MIB);
+	model_free(&model, 500 * MIB);
+	KUNIT_EXPECT_EQ(test, model.early_pages, 0UL);
+}
+
 /* Who does not mind refaults has all hinted a millisecond later. */
 static void least_price(struct kunit *test)
 {
@@ -1217,6 +1324,10 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(early_use_is_told),
 	KUNIT_CASE(long_sleep),
 	KUNIT_CASE(clock_at_32_bits),
+	KUNIT_CASE(balloon_teaches_nothing),
+	KUNIT_CASE(balloon_takes_all),
+	KUNIT_CASE(balloon_beside_a_loop),
+	KUNIT_CASE(late_use_is_late),
 	KUNIT_CASE(least_price),
 	KUNIT_CASE(high_price),
 	{}
