@@ -2,445 +2,305 @@
 /*
  * Free page hinting: how much of the free memory is idle.
  *
- * To keep free memory costs the time that it is kept, as the host could use it.
- * To hint it costs a refault if it is needed again. What a refault is worth, in
- * time of keeping the memory, is the one thing that has to be told: the price.
+ * To keep free memory costs time in which the host could use it. To hint it
+ * costs a refault if it is needed again. How much time that is worth has to be
+ * told: the price. Nothing is kept for longer.
  *
- * Free memory is a stack. Allocations take what is not hinted first, and of that
- * what was freed last. So a level of the stack, by its depth below the recent
- * peak, has a history: a program that allocates and frees 512 MB in a loop uses
- * the first 512 MB below the peak each time, whichever blocks these are.
- *
- *	free ^    peak
- *	     |  ____      ____      ______ _ _
- *	     | |    |    |    |    |         level 1: needed again and again
- *	     | |    |____|    |____|
- *	     |_|                             level 2: not used
- *	     +-----------------------------> time
- *
- * Each level counts the idle times after which its memory was needed again. This
- * tells what each waiting time would have cost lately, and the level waits for
- * the one that would have cost least, but never longer than the price. What
- * nobody has used lately waits for the shortest time, 1/64 of the price.
- *
- * Blocks smaller than the usual ones cost more per byte. For each two orders,
- * begun or whole, that a block is smaller, the shortest time is twice as long.
- *
- * Documentation/mm/page_hinting.rst has the reasons and what was measured.
+ * Free memory is a stack: what was freed last is used first. A program that
+ * frees and allocates 512 MB in a loop uses the first 512 MB below the recent
+ * peak each time, whichever blocks these are. So the stack has levels, by that
+ * depth. Each counts after which idle times its memory was needed again, and
+ * waits for the time that would have cost least. What is deeper than all that
+ * was used lately waits for the shortest time, 1/64 of the price; this is more
+ * for small blocks. See Documentation/mm/page_hinting.rst.
  */
-#include <linux/log2.h>
-#include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
 
 #include "policy.h"
 
-/* The first level ends at this depth. */
-#define FIRST_PAGES		((unsigned long)SZ_4M >> PAGE_SHIFT)
-/* A use of all of a level counts so much in &page_hinting_level.lengths. */
-#define PASS			1024U
-/* As if so much of what is used of a level had not been needed again. */
-#define PRIOR			(PASS / 4)
 /* What was seen counts half after so many times the price. */
 #define HALF_LIFE_PRICES	2
-/* The peak is the most that was free lately: since this time. */
-#define PEAK_MS			1000
-/* Smaller blocks wait for up to 2^(PRICES - 1) times the shortest time. */
+/* A peak counts for so long after free memory was last there. */
+#define PEAK_MS			1500
+/* The shortest wait doubles for each two orders below the usual one. */
 #define PRICES			((MAX_PAGE_ORDER + 1) / 2 + 1)
 
-/**
- * page_hinting_policy_wait_ms - the waiting times: each 2^0.5 times the one before
- * @policy: the policy
- * @length: which one; the last is the price
- *
- * Return: in milliseconds.
- */
-unsigned int
-page_hinting_policy_wait_ms(const struct page_hinting_policy *policy,
-			    unsigned int length)
+/* The waiting times: all of the price, 3/4, 1/2, 3/8, 1/4, ..., 1/64 of it. */
+static unsigned int wait_ms(const struct page_hinting_policy *policy,
+			    unsigned int nr)
 {
-	unsigned int down = PAGE_HINTING_LENGTHS - 1 - length;
-	u64 ms = policy->refault_cost_ms;
+	u64 ms = (u64)policy->refault_cost_ms * (4 - nr % 2) / 4;
 
-	if (down % 2)
-		ms = ms * 181 >> 8;
-	return max_t(u64, ms >> down / 2, 1);
+	return max_t(u64, ms >> nr / 2, 1);
 }
 
-static unsigned int level_of(unsigned long depth_pages)
+static unsigned int shortest_ms(const struct page_hinting_policy *policy)
 {
-	if (depth_pages < FIRST_PAGES)
-		return 0;
-	return min(ilog2(depth_pages / FIRST_PAGES) + 1,
-		   PAGE_HINTING_LEVELS - 1);
+	return wait_ms(policy, PAGE_HINTING_LENGTHS - 1);
 }
 
-static unsigned long level_start(unsigned int nr)
+/* All that is deeper than what was used lately is the last level. */
+static unsigned long level_start(const struct page_hinting_policy *policy,
+				 unsigned int nr)
 {
-	return nr ? FIRST_PAGES << (nr - 1) : 0;
+	unsigned long used_end = max(policy->used_end[0], policy->used_end[1]);
+
+	if (nr > PAGE_HINTING_LEVELS)
+		return ULONG_MAX;
+	return min((PAGE_HINTING_FIRST_PAGES << nr) - PAGE_HINTING_FIRST_PAGES,
+		   used_end);
 }
 
-/* Each level is as large as all above it. The last one has no end. */
-static unsigned long level_end(unsigned int nr)
-{
-	return nr < PAGE_HINTING_LEVELS - 1 ? FIRST_PAGES << nr : ULONG_MAX;
-}
-
-/* A part of a level, in parts of PASS; of the last one, not more than it all. */
-static unsigned int share(unsigned int nr, unsigned long pages)
-{
-	unsigned int shift = ilog2(FIRST_PAGES) + nr - !!nr;
-
-	return min((u64)pages * PASS >> shift, PASS);
-}
-
-static unsigned long used_to(const struct page_hinting_level *level)
-{
-	return max(level->used_to_pages[0], level->used_to_pages[1]);
-}
-
-/*
- * Find the waiting time that would have cost least. Memory that was needed again
- * before it was over costs its idle time; later, the waiting time and the price;
- * and what was not needed again, of which a little is always assumed, the waiting
- * time.
- */
+/* Find the waiting time that would have cost least. */
 static void find_settle(struct page_hinting_policy *policy, unsigned int nr)
 {
 	struct page_hinting_level *level = &policy->levels[nr];
-	unsigned long used_pages = max(used_to(level), level_start(nr)) -
-				   level_start(nr);
-	u64 never = PRIOR * share(nr, used_pages) / PASS;
-	u64 sooner = 0, later = 0, best = U64_MAX;
+	unsigned long used_pages = level_start(policy, nr + 1) -
+				   level_start(policy, nr);
+	/* As if a quarter of what is used had not been needed again. */
+	s64 later = used_pages >> nr >> 2, cost = 0, least = 0;
+	s64 price_ms = policy->refault_cost_ms, ms = price_ms, less_ms;
 	unsigned int i;
 
-	for (i = 0; i < PAGE_HINTING_LENGTHS; i++)
-		later += level->lengths[i];
 	for (i = 0; i < PAGE_HINTING_LENGTHS; i++) {
-		u64 ms = page_hinting_policy_wait_ms(policy, i), cost;
-
-		/* The idle times counted here are a bit shorter than this one. */
-		sooner += level->lengths[i] * (ms - ms / 4);
-		later -= level->lengths[i];
-		cost = sooner + later * (ms + policy->refault_cost_ms) +
-		       never * ms;
-		if (cost < best) {
-			best = cost;
+		if (cost <= least) {
+			least = cost;
 			level->settle_ms = ms;
 		}
+		/* What it costs more to wait for the next shorter time. */
+		less_ms = wait_ms(policy, i + 1);
+		cost -= later * (ms - less_ms);
+		/* These idle times were a bit shorter than the longer one. */
+		cost += level->lengths[i] * (less_ms + price_ms - ms * 3 / 4);
+		later += level->lengths[i];
+		ms = less_ms;
 	}
 }
 
-static void halve(struct page_hinting_level *level, unsigned int times)
-{
-	unsigned int i;
-
-	for (i = 0; i < PAGE_HINTING_LENGTHS; i++)
-		level->lengths[i] >>= min(times, 16U);
-}
-
-/* Count the past half. Not of all levels at the same look: that is much work. */
+/* Count the past half, of one level after the other: to learn again costs. */
 static void fade(struct page_hinting_policy *policy, u64 now_ms)
 {
-	u64 half_life_ms = (u64)policy->refault_cost_ms * HALF_LIFE_PRICES;
-	unsigned int i;
+	/* Halved 16 times, nothing is left. */
+	unsigned int i, nr, most = 16 * PAGE_HINTING_LEVELS;
 
-	for (i = 0; i < PAGE_HINTING_LEVELS; i++) {
-		struct page_hinting_level *level = &policy->levels[i];
-		u64 ms = now_ms + div_u64(i * half_life_ms, PAGE_HINTING_LEVELS);
-		u32 times = (u32)div64_u64(ms, half_life_ms) - level->half_life;
-
-		if (!times)
-			continue;
-		level->half_life += times;
-		halve(level, times);
-		level->used_to_pages[1] = times == 1 ? level->used_to_pages[0] : 0;
-		level->used_to_pages[0] = 0;
-		find_settle(policy, i);
+	for (; most && policy->fade_ms <= now_ms; most--) {
+		nr = (policy->fade_nr ?: PAGE_HINTING_LEVELS) - 1;
+		policy->fade_nr = nr;
+		policy->fade_ms += policy->refault_cost_ms /
+				   PAGE_HINTING_LEVELS * HALF_LIFE_PRICES + 1;
+		for (i = 0; i < PAGE_HINTING_LENGTHS; i++)
+			policy->levels[nr].lengths[i] /= 2;
+		if (!nr) {
+			policy->used_end[1] = policy->used_end[0];
+			policy->used_end[0] = 0;
+		}
+		find_settle(policy, nr);
 	}
+	policy->fade_ms = max(policy->fade_ms, now_ms);
 }
 
-/* Memory below @depth_pages was needed again, after so long. */
-static void learn(struct page_hinting_policy *policy, unsigned long depth_pages,
-		  unsigned long pages, u64 idle_ms)
+/* What lies from @depth to @end below the peak was needed, after @idle_ms. */
+static void learn(struct page_hinting_policy *policy, unsigned long depth,
+		  unsigned long end, u64 idle_ms)
 {
-	unsigned int length = 0;
+	unsigned int nr, i = PAGE_HINTING_LENGTHS - 1;
 
 	/* What is seen of the next pause, of the same length, may be longer. */
 	idle_ms += idle_ms / 8;
-	while (length < PAGE_HINTING_LENGTHS - 1 &&
-	       page_hinting_policy_wait_ms(policy, length) < idle_ms)
-		length++;
-	while (pages) {
-		unsigned int nr = level_of(depth_pages), more;
-		struct page_hinting_level *level = &policy->levels[nr];
-		unsigned long part = min(pages, level_end(nr) - depth_pages);
+	while (i && wait_ms(policy, i) < idle_ms)
+		i--;
+	policy->used_end[0] = max(policy->used_end[0], end);
+	for (nr = 0; nr < PAGE_HINTING_LEVELS && depth < end; nr++) {
+		unsigned long part_end = min(end, level_start(policy, nr + 1));
+		u16 *count = &policy->levels[nr].lengths[i];
 
-		depth_pages += part;
-		pages -= part;
-		more = share(nr, part);
-		if (level->lengths[length] + more > U16_MAX)
-			halve(level, 1);
-		level->lengths[length] += more;
-		level->used_to_pages[0] = clamp(depth_pages,
-						level->used_to_pages[0],
-						U32_MAX);
+		if (depth >= part_end)
+			continue;
+		/* 1024 for all of a level, and never 0. */
+		*count = min_t(unsigned long, U16_MAX,
+			       *count + ((part_end - depth) >> nr) + 1);
 		find_settle(policy, nr);
+		depth = part_end;
 	}
 }
 
-/* How far free memory is below its recent peak. */
-static unsigned long depth(const struct page_hinting_policy *policy)
+/* Memory was needed. Returns what of it was free for less than the price. */
+static unsigned long pop(struct page_hinting_policy *policy,
+			 unsigned long pages, u64 at_ms)
 {
-	return max(policy->peak_pages, policy->free_pages) -
-	       policy->free_pages;
-}
+	unsigned long early_pages = 0;
 
-static void move_peak(struct page_hinting_policy *policy, u64 now_ms)
-{
-	if (policy->free_pages < policy->peak_pages &&
-	    now_ms - policy->peak_ms < PEAK_MS)
-		return;
-	policy->peak_pages = policy->free_pages;
-	policy->peak_ms = now_ms;
-}
+	while (pages) {
+		unsigned long depth = policy->peak_pages - policy->free_pages;
+		struct page_hinting_layer *layer =
+			&policy->layers[policy->nr_layers - 1];
+		unsigned long part = min(pages, layer->pages);
+		u64 idle_ms = at_ms - min(at_ms, layer->since_ms);
 
-/* Memory was needed. Returns how much of it was free for less than the price. */
-static unsigned long pop(struct page_hinting_policy *policy, unsigned long pages,
-			 u64 at_ms)
-{
-	unsigned long depth_pages = depth(policy), early_pages = 0;
-
-	policy->free_pages -= pages;
-	while (pages && policy->nr_layers) {
-		struct page_hinting_layer *layer;
-		unsigned long part;
-		u64 idle_ms;
-
-		layer = &policy->layers[policy->nr_layers - 1];
-		idle_ms = at_ms - min(at_ms, layer->since_ms);
-		part = min(pages, layer->pages);
-		if (idle_ms < policy->refault_cost_ms &&
-		    layer->since_ms != policy->start_ms) {
-			learn(policy, depth_pages, part, idle_ms);
+		/* Since when the first of it was free, nobody knows. */
+		if (part && idle_ms < policy->refault_cost_ms &&
+		    layer->since_ms > policy->start_ms) {
+			learn(policy, depth, depth + part, idle_ms);
 			early_pages += part;
 		}
-		depth_pages += part;
 		pages -= part;
+		policy->free_pages -= part;
 		layer->pages -= part;
-		if (!layer->pages)
+		if (!layer->pages && policy->nr_layers > 1)
 			policy->nr_layers--;
 	}
 	return early_pages;
 }
 
-/* Two layers become one, as old as the older: the first of nearly the same age. */
+/* The oldest two layers of about an age become one, as old as the older. */
 static void merge_layers(struct page_hinting_policy *policy, u64 now_ms)
 {
 	struct page_hinting_layer *layer = policy->layers;
-	unsigned int left = policy->nr_layers - 2;
+	unsigned int left = --policy->nr_layers;
 
-	while (left && layer[1].since_ms - layer->since_ms >
-		       (now_ms - layer->since_ms) / 4) {
+	while (--left && (layer[1].since_ms - layer->since_ms) * 4 >
+			 now_ms - layer->since_ms)
 		layer++;
-		left--;
-	}
 	layer->pages += layer[1].pages;
 	memmove(layer + 1, layer + 2, left * sizeof(*layer));
-	policy->nr_layers--;
 }
 
-/* Put a layer under all others, or on top of them. */
-static void insert_layer(struct page_hinting_policy *policy, bool on_top,
-			 u64 since_ms, unsigned long pages, u64 now_ms)
-{
-	struct page_hinting_layer *layers = policy->layers;
-	unsigned int nr;
-
-	if (policy->nr_layers == PAGE_HINTING_LAYERS)
-		merge_layers(policy, now_ms);
-	nr = on_top ? policy->nr_layers : 0;
-	memmove(layers + nr + 1, layers + nr,
-		(policy->nr_layers - nr) * sizeof(*layers));
-	policy->nr_layers++;
-	layers[nr].since_ms = since_ms;
-	layers[nr].pages = pages;
-	policy->free_pages += pages;
-}
-
-/*
- * Memory went that nobody needed. Which it was is not known: the oldest. The peak
- * goes with it, so that the depths stay.
- */
-static void drop_oldest(struct page_hinting_policy *policy, unsigned long pages)
-{
-	struct page_hinting_layer *layers = policy->layers;
-
-	pages = min(pages, policy->free_pages);
-	policy->free_pages -= pages;
-	policy->peak_pages -= min(pages, policy->peak_pages);
-	while (pages) {
-		unsigned long part = min(pages, layers->pages);
-
-		layers->pages -= part;
-		pages -= part;
-		if (layers->pages)
-			break;
-		policy->nr_layers--;
-		memmove(layers, layers + 1,
-			policy->nr_layers * sizeof(*layers));
-	}
-}
-
-/* Memory came, of which some went before and was not used meanwhile. */
+/* Memory became free. */
 static void push(struct page_hinting_policy *policy,
 		 const struct page_hinting_sample *sample, unsigned long pages)
 {
-	u64 since_ms = clamp(sample->low_ms, policy->start_ms, sample->now_ms);
+	struct page_hinting_layer *layers = policy->layers;
 	unsigned long back_pages;
 
+	policy->free_pages += pages;
+	/* Since when that is free, nobody knows, as of what is from the start. */
 	policy->back_pages += sample->back_pages;
 	back_pages = min(pages, policy->back_pages);
 	policy->back_pages -= back_pages;
-	/* The per-CPU lists hold a part of what was freed last. */
-	if (sample->emptied && policy->nr_layers)
-		since_ms = policy->layers[policy->nr_layers - 1].since_ms;
-	else if (sample->freed)
-		since_ms = sample->now_ms;
-	if (pages > back_pages)
-		insert_layer(policy, true, since_ms, pages - back_pages,
-			     sample->now_ms);
-	/* Like what is free from the start, nobody knows for how long. */
-	if (back_pages)
-		insert_layer(policy, false, policy->start_ms, back_pages,
-			     sample->now_ms);
+	layers->pages += back_pages;
+	pages -= back_pages;
+	/* What was in the per-CPU lists is a part of what was freed last. */
+	if (sample->emptied) {
+		layers[policy->nr_layers - 1].pages += pages;
+		return;
+	}
+	if (!pages)
+		return;
+	/* Enough of this is a reason to empty them, unlike what was there. */
+	policy->freed_pages += pages;
+	if (policy->nr_layers == PAGE_HINTING_LAYERS)
+		merge_layers(policy, sample->now_ms);
+	layers[policy->nr_layers].pages = pages;
+	layers[policy->nr_layers++].since_ms = sample->freed ? sample->now_ms :
+		max(sample->low_ms, policy->start_ms);
 }
 
-/* How much of the free memory may not be hinted yet, and for how long. */
+/*
+ * Memory went that nobody needed. Which it was is not known: the oldest. The
+ * peak goes with it, so that the depths stay.
+ */
+static void drop(struct page_hinting_policy *policy, unsigned long pages)
+{
+	struct page_hinting_layer *layer;
+
+	policy->free_pages -= pages;
+	policy->peak_pages -= min(pages, policy->peak_pages);
+	for (layer = policy->layers; pages; layer++) {
+		unsigned long part = min(pages, layer->pages);
+
+		layer->pages -= part;
+		pages -= part;
+	}
+}
+
+/* How much of the free memory may not be hinted yet. */
 struct idle {
-	/* By price: in blocks of the usual price, of twice that, and so on. */
+	/* By price: in blocks of the usual order, of the two below, ... */
 	unsigned long kept_pages[PRICES];
-	/* Until less is kept at the usual price, or at any. */
-	u64 next_ms;
-	u64 next_small_ms;
+	/* Until one of them is less; 0 if nothing is kept. */
+	unsigned int next_ms;
 };
 
-/* A part of a layer that waits for @settle_ms, or more at a higher price. */
+/* A part of a layer, in a level that waits for @settle_ms. */
 static void weigh_part(struct idle *idle, unsigned long pages, u64 age_ms,
-		       u64 settle_ms, u64 shortest_ms)
+		       u64 least_ms, u64 settle_ms)
 {
-	u64 left_ms = U64_MAX;
-	unsigned int i;
+	unsigned int i = PRICES, left_ms = 0;
 
-	for (i = PRICES; i--;) {
-		u64 wait_ms = max(settle_ms, shortest_ms << i);
-
-		if (age_ms >= wait_ms)
-			break;
+	while (i-- && age_ms < max(settle_ms, least_ms << i)) {
+		left_ms = max(settle_ms, least_ms << i) - age_ms;
 		idle->kept_pages[i] += pages;
-		left_ms = wait_ms - age_ms;
 	}
-	idle->next_small_ms = min(idle->next_small_ms, left_ms);
-	if (age_ms < settle_ms)
-		idle->next_ms = min(idle->next_ms, left_ms);
+	idle->next_ms = min_not_zero(idle->next_ms, left_ms);
 }
 
 static void weigh(const struct page_hinting_policy *policy, u64 now_ms,
 		  struct idle *idle)
 {
-	u64 shortest_ms = page_hinting_policy_wait_ms(policy, 0);
-	unsigned long depth_pages = depth(policy);
-	int i;
+	unsigned long depth = policy->peak_pages - policy->free_pages;
+	u64 dearest_ms = (u64)shortest_ms(policy) << (PRICES - 1);
+	unsigned int i = policy->nr_layers, nr = 0;
 
-	for (i = policy->nr_layers - 1; i >= 0; i--) {
-		const struct page_hinting_layer *layer = &policy->layers[i];
-		unsigned long pages = layer->pages, part;
+	while (i--) {
+		unsigned long end = depth + policy->layers[i].pages, part;
+		u64 age_ms = now_ms - policy->layers[i].since_ms;
 
-		for (; pages; pages -= part, depth_pages += part) {
-			unsigned int nr = level_of(depth_pages);
-			const struct page_hinting_level *level;
-			bool used;
-
-			level = &policy->levels[nr];
-			used = depth_pages < used_to(level);
-			part = used ? used_to(level) : level_end(nr);
-			part = min(pages, part - depth_pages);
-			weigh_part(idle, part, now_ms - layer->since_ms,
-				   used ? level->settle_ms : shortest_ms,
-				   shortest_ms);
+		/* None of this is kept at any price, nor what is older. */
+		if (age_ms >= max(policy->refault_cost_ms, dearest_ms))
+			break;
+		for (; depth < end; depth += part) {
+			while (level_start(policy, nr + 1) <= depth)
+				nr++;
+			part = min(end, level_start(policy, nr + 1)) - depth;
+			weigh_part(idle, part, age_ms, shortest_ms(policy),
+				   policy->levels[nr].settle_ms);
 		}
 	}
 }
 
-/*
- * Hint smaller blocks, down to the order for which the price of that order allows
- * most. What has to be kept at that price may also be kept in usual blocks.
- */
+/* Hint smaller blocks, down to the order whose price allows most. */
 static void advise_small(const struct page_hinting_policy *policy,
 			 const struct page_hinting_sample *sample,
 			 const struct idle *idle,
 			 struct page_hinting_advice *advice)
 {
 	unsigned long left_pages = sample->unhinted_pages - advice->hint_pages;
-	unsigned long small_pages = 0, slice_pages;
+	unsigned long small_pages = 0, most_pages = PAGE_HINTING_REST_PAGES - 1;
 	unsigned int order = policy->usual_order;
 
-	advice->small_order = order;
-	advice->wake_pages = ULONG_MAX;
 	while (order-- > policy->lowest_order) {
 		unsigned int price = (policy->usual_order - order + 1) / 2;
-		unsigned long kept_pages = idle->kept_pages[price], pages;
+		unsigned long pages;
 
 		small_pages += sample->small_pages[order];
-		kept_pages -= min(kept_pages, left_pages);
-		pages = small_pages - min(small_pages, kept_pages);
-		if (pages >= PAGE_HINTING_REST_PAGES &&
-		    pages > advice->small_pages) {
-			advice->small_pages = pages;
+		/* What has to be kept may also be kept in usual blocks. */
+		pages = small_pages + left_pages;
+		pages -= min(pages, idle->kept_pages[price]);
+		pages = min(pages, small_pages);
+		if (pages > most_pages) {
+			most_pages = pages;
 			advice->small_order = order;
 		}
 		advice->wake_pages = small_pages +
 				     PAGE_HINTING_SIGNIFICANT_PAGES;
 	}
-	slice_pages = max(PAGE_HINTING_SLICE_PAGES, 1UL << advice->small_order);
-	advice->small_pages = min(advice->small_pages, slice_pages);
-	if (advice->small_pages)
+	if (advice->small_order < policy->usual_order) {
+		advice->small_pages = min(most_pages,
+					  max(PAGE_HINTING_SLICE_PAGES,
+					      1UL << advice->small_order));
 		advice->look_in_ms = 1;
-	else if (small_pages >= PAGE_HINTING_SIGNIFICANT_PAGES &&
-		 idle->next_small_ms != U64_MAX)
-		advice->look_in_ms = min_t(u64, idle->next_small_ms, INT_MAX);
-}
-
-/* When to look again, and whether to empty the per-CPU lists now. */
-static void advise_looks(struct page_hinting_policy *policy,
-			 const struct page_hinting_sample *sample,
-			 const struct idle *idle,
-			 struct page_hinting_advice *advice)
-{
-	if (sample->unhinted_pages > advice->hint_pages) {
-		/* Often enough to see what is freed beside it. */
-		u64 most_ms = min(idle->next_ms,
-				  page_hinting_policy_wait_ms(policy, 0));
-
-		advice->look_in_ms = min_not_zero(advice->look_in_ms,
-						  (unsigned int)most_ms);
-	} else if (idle->kept_pages[0] < PAGE_HINTING_SIGNIFICANT_PAGES &&
-		   policy->freed_pages >= PAGE_HINTING_SIGNIFICANT_PAGES) {
-		/* What they held is seen at once. */
-		advice->drain_lists = true;
-		advice->look_in_ms = 1;
-		policy->freed_pages = 0;
+	} else if (small_pages >= PAGE_HINTING_SIGNIFICANT_PAGES) {
+		advice->look_in_ms = idle->next_ms;
 	}
 }
 
 /**
  * page_hinting_policy_init - forget all that was seen
  * @policy: the policy
- * @refault_cost_ms: what a refault is worth: so long memory may be kept to avoid
- *	one; not 0
+ * @refault_cost_ms: what a refault is worth: so long memory may be kept; not 0
  * @usual_order: blocks of this order and above are hinted at this price
- * @lowest_order: smaller ones at a higher one, down to this order, which is not
- *	above @usual_order
+ * @lowest_order: smaller ones at a higher one, down to this order
  *
  * What is free at the first sample counts from there on.
  */
@@ -455,6 +315,33 @@ void page_hinting_policy_init(struct page_hinting_policy *policy,
 	policy->lowest_order = lowest_order;
 }
 
+/* What came and went since the last sample. */
+static void follow(struct page_hinting_policy *policy,
+		   const struct page_hinting_sample *sample,
+		   struct page_hinting_advice *advice)
+{
+	unsigned long low_pages = min3(sample->low_pages, sample->free_pages,
+				       policy->free_pages);
+	unsigned long went_pages = policy->free_pages - low_pages;
+	unsigned long came_pages = sample->free_pages - low_pages;
+
+	advice->early_pages = pop(policy, went_pages, sample->went_ms);
+	/* What is hinted is taken last, and was free for longest. */
+	advice->refaulted_pages = min(advice->early_pages, sample->taken_pages -
+				      min(sample->taken_pages,
+					  went_pages - advice->early_pages));
+	/* Who takes memory uses what is in the per-CPU lists. */
+	if (went_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
+		policy->freed_pages = 0;
+	push(policy, sample, came_pages);
+	drop(policy, min(sample->gone_pages, policy->free_pages));
+	if (policy->free_pages >= policy->peak_pages ||
+	    sample->now_ms - policy->peak_ms >= PEAK_MS) {
+		policy->peak_pages = policy->free_pages;
+		policy->peak_ms = sample->now_ms;
+	}
+}
+
 /**
  * page_hinting_policy_step - what to do after a look at a zone
  * @policy: the policy
@@ -466,56 +353,59 @@ struct page_hinting_advice
 page_hinting_policy_step(struct page_hinting_policy *policy,
 			 const struct page_hinting_sample *sample)
 {
-	struct idle idle = { .next_ms = U64_MAX, .next_small_ms = U64_MAX };
-	struct page_hinting_advice advice = { };
-	unsigned long low_pages = min3(sample->low_pages, sample->free_pages,
-				       policy->free_pages);
-	unsigned long went_pages = policy->free_pages - low_pages;
-	unsigned long came_pages = sample->free_pages - low_pages;
+	struct page_hinting_advice advice = {
+		.small_order = policy->usual_order,
+		.wake_pages = ULONG_MAX,
+	};
+	struct idle idle = { };
 
-	if (!policy->start_ms)
+	if (!policy->nr_layers) {
 		policy->start_ms = sample->now_ms;
+		policy->layers[policy->nr_layers++].since_ms = sample->now_ms;
+	}
 	fade(policy, sample->now_ms);
-	if (went_pages)
-		advice.early_pages = pop(policy, went_pages, sample->went_ms);
-	/* What is hinted is taken last, and was free for longest. */
-	advice.refaulted_pages = min(advice.early_pages, sample->taken_pages -
-				     min(sample->taken_pages,
-					 went_pages - advice.early_pages));
-	push(policy, sample, came_pages);
-	drop_oldest(policy, sample->gone_pages);
-	move_peak(policy, sample->now_ms);
-	/*
-	 * Who takes memory uses what is in the per-CPU lists. And to empty them
-	 * is no reason to empty them again.
-	 */
-	if (went_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
-		policy->freed_pages = 0;
-	if (!sample->emptied)
-		policy->freed_pages += came_pages;
-
+	follow(policy, sample, &advice);
 	weigh(policy, sample->now_ms, &idle);
 	advice.hint_pages = sample->unhinted_pages -
 			    min(sample->unhinted_pages, idle.kept_pages[0]);
 	advise_small(policy, sample, &idle, &advice);
-	advise_looks(policy, sample, &idle, &advice);
+	if (sample->unhinted_pages > advice.hint_pages) {
+		/* Often enough to see what is freed beside it. */
+		idle.next_ms = min(idle.next_ms, shortest_ms(policy));
+		advice.look_in_ms = min_not_zero(advice.look_in_ms,
+						 idle.next_ms);
+	} else if (idle.kept_pages[0] < PAGE_HINTING_SIGNIFICANT_PAGES &&
+		   policy->freed_pages >= PAGE_HINTING_SIGNIFICANT_PAGES) {
+		/* What the per-CPU lists hold is seen at once. */
+		advice.drain_lists = true;
+		advice.look_in_ms = 1;
+		policy->freed_pages = 0;
+	}
 	return advice;
 }
 
-/**
- * page_hinting_policy_settle_ms - how long free memory is kept at most
- * @policy: the policy
- *
- * Return: the longest waiting time of all levels that were used lately, in
- *	milliseconds.
- */
+/* The longest waiting time of all levels that were used lately. */
 unsigned int
 page_hinting_policy_settle_ms(const struct page_hinting_policy *policy)
 {
-	unsigned int i, most_ms = page_hinting_policy_wait_ms(policy, 0);
+	unsigned int nr, most_ms = shortest_ms(policy);
 
-	for (i = 0; i < PAGE_HINTING_LEVELS; i++)
-		if (used_to(&policy->levels[i]))
-			most_ms = max(most_ms, policy->levels[i].settle_ms);
+	for (nr = 0; nr < PAGE_HINTING_LEVELS; nr++)
+		if (level_start(policy, nr) < level_start(policy, nr + 1))
+			most_ms = max(most_ms, policy->levels[nr].settle_ms);
 	return most_ms;
+}
+
+/**
+ * page_hinting_policy_wait_ms - the waiting times that there are
+ * @policy: the policy
+ * @nr: which one, below %PAGE_HINTING_LENGTHS, the longest first
+ *
+ * Return: in milliseconds.
+ */
+unsigned int
+page_hinting_policy_wait_ms(const struct page_hinting_policy *policy,
+			    unsigned int nr)
+{
+	return wait_ms(policy, nr);
 }

@@ -21,9 +21,11 @@
 
 /* The stack of free memory is known in so many layers. */
 #define PAGE_HINTING_LAYERS		20
-/* Levels that learn for themselves: each is as large as all above it. */
-#define PAGE_HINTING_LEVELS		14
-/* Idle times that are told apart: below the price, each by a factor of 2^0.5. */
+/* Levels that learn for themselves: each is twice as large as the one above. */
+#define PAGE_HINTING_LEVELS		13
+/* In pages: the size of the first of them. */
+#define PAGE_HINTING_FIRST_PAGES	((unsigned long)SZ_4M >> PAGE_SHIFT)
+/* Idle times that are told apart: below the price, two for each factor of 2. */
 #define PAGE_HINTING_LENGTHS		13
 
 /**
@@ -39,16 +41,10 @@ struct page_hinting_layer {
 /**
  * struct page_hinting_level - how long some of the free memory was idle
  * @lengths: what was needed again, by its idle time
- * @used_to_pages: down to which depth memory was needed again: since the past
- *	was last counted half, and in the time before that
- * @half_life: counts how often that was done
- * @settle_ms: for so long the used part has to be free until it is hinted;
- *	follows from @lengths and @used_to_pages
+ * @settle_ms: so it has to be free for so long until it is hinted
  */
 struct page_hinting_level {
 	u16 lengths[PAGE_HINTING_LENGTHS];
-	u32 used_to_pages[2];
-	u32 half_life;
 	u32 settle_ms;
 };
 
@@ -61,10 +57,14 @@ struct page_hinting_level {
  * @free_pages: free memory at the last sample
  * @start_ms: the time of the first sample
  * @peak_pages: the most free memory of late
- * @peak_ms: when it was so much
+ * @peak_ms: when that was, the last time; see PEAK_MS
+ * @used_end: of the memory needed again, the deepest, in two half-lives
+ * @fade_ms: when the past of the level before @fade_nr is counted half
+ * @fade_nr: the level whose was last
  * @nr_layers: how many are in use
- * @layers: the free memory by its age, the oldest first
- * @levels: what was learnt, by how far below the peak the memory lies
+ * @layers: the free memory by its age, the oldest first; the first is what was
+ *	free at @start_ms, also if that is nothing any more
+ * @levels: what was learnt, by depth below the peak; the last learns nothing
  * @back_pages: so much of what comes was not used meanwhile
  * @freed_pages: came since the per-CPU lists were last emptied, or used
  */
@@ -76,9 +76,12 @@ struct page_hinting_policy {
 	u64 start_ms;
 	unsigned long peak_pages;
 	u64 peak_ms;
+	unsigned long used_end[2];
+	u64 fade_ms;
+	unsigned int fade_nr;
 	unsigned int nr_layers;
 	struct page_hinting_layer layers[PAGE_HINTING_LAYERS];
-	struct page_hinting_level levels[PAGE_HINTING_LEVELS];
+	struct page_hinting_level levels[PAGE_HINTING_LEVELS + 1];
 	unsigned long back_pages;
 	unsigned long freed_pages;
 };
@@ -150,6 +153,6 @@ unsigned int
 page_hinting_policy_settle_ms(const struct page_hinting_policy *policy);
 unsigned int
 page_hinting_policy_wait_ms(const struct page_hinting_policy *policy,
-			    unsigned int length);
+			    unsigned int nr);
 
 #endif /* _MM_PAGE_HINTING_POLICY_H */

@@ -505,18 +505,19 @@ static unsigned long to_kb(unsigned long pages)
 
 /* While it is read, the zone's thread may learn more: that does no harm. */
 static void show_level(struct seq_file *m,
-		       const struct page_hinting_level *level)
+		       const struct page_hinting_level *level,
+		       unsigned long end_pages)
 {
-	unsigned long down_to_pages;
-	unsigned int i;
+	unsigned int sum = 0;
+	int i;
 
-	down_to_pages = max(data_race(level->used_to_pages[0]),
-			    data_race(level->used_to_pages[1]));
-	if (!down_to_pages)
-		return;
-	seq_printf(m, "%10lu %9u ", to_kb(down_to_pages),
-		   data_race(level->settle_ms));
 	for (i = 0; i < PAGE_HINTING_LENGTHS; i++)
+		sum += data_race(level->lengths[i]);
+	if (!sum)
+		return;
+	seq_printf(m, "%10lu %9u ", to_kb(end_pages),
+		   data_race(level->settle_ms));
+	for (i = PAGE_HINTING_LENGTHS - 1; i >= 0; i--)
 		seq_printf(m, " %5u", data_race(level->lengths[i]));
 	seq_putc(m, '\n');
 }
@@ -524,18 +525,23 @@ static void show_level(struct seq_file *m,
 static void show_policy(struct seq_file *m, struct page_hinting_zone *pz)
 {
 	const struct page_hinting_policy *policy = &pz->policy;
-	unsigned int i;
+	unsigned long end_pages = 0;
+	int i;
 
-	seq_printf(m, "node%d-%s: refaulted %lu kB, kept for its next use %lu kB\n",
+	seq_printf(m, "node%d-%s: refaulted %lu kB, kept for its next use %lu kB, used down to %lu kB\n",
 		   zone_to_nid(pz->zone), pz->zone->name,
 		   to_kb(READ_ONCE(pz->refaulted_pages)),
-		   to_kb(READ_ONCE(pz->bridged_pages)));
+		   to_kb(READ_ONCE(pz->bridged_pages)),
+		   to_kb(max(data_race(policy->used_end[0]),
+			     data_race(policy->used_end[1]))));
 	seq_printf(m, "%10s %9s ", "down_to_kB", "settle_ms");
-	for (i = 0; i < PAGE_HINTING_LENGTHS; i++)
+	for (i = PAGE_HINTING_LENGTHS - 1; i >= 0; i--)
 		seq_printf(m, " %5u", page_hinting_policy_wait_ms(policy, i));
 	seq_putc(m, '\n');
-	for (i = 0; i < PAGE_HINTING_LEVELS; i++)
-		show_level(m, &policy->levels[i]);
+	for (i = 0; i < PAGE_HINTING_LEVELS; i++) {
+		end_pages += PAGE_HINTING_FIRST_PAGES << i;
+		show_level(m, &policy->levels[i], end_pages);
+	}
 }
 
 static int policy_show(struct seq_file *m, void *unused)

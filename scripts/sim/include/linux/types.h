@@ -11,6 +11,7 @@
 typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
+typedef int64_t s64;
 
 #define U16_MAX		UINT16_MAX
 #define U32_MAX		UINT32_MAX
