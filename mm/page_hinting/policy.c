@@ -23,6 +23,8 @@
 #define HALF_LIFE_PRICES	2
 /* A peak counts for so long after free memory was last there. */
 #define PEAK_MS			1500
+/* What is told to come back and has not in this time has come unseen. */
+#define BACK_MS			5000
 /* The shortest wait doubles for each two orders below the usual one. */
 #define PRICES			((MAX_PAGE_ORDER + 1) / 2 + 1)
 
@@ -40,7 +42,7 @@ static unsigned int shortest_ms(const struct page_hinting_policy *policy)
 	return wait_ms(policy, PAGE_HINTING_LENGTHS - 1);
 }
 
-/* All that is deeper than what was used lately is the last level. */
+/* The last that learns has no end but the use; what is deeper is another level. */
 static unsigned long level_start(const struct page_hinting_policy *policy,
 				 unsigned int nr)
 {
@@ -48,6 +50,8 @@ static unsigned long level_start(const struct page_hinting_policy *policy,
 
 	if (nr > PAGE_HINTING_LEVELS)
 		return ULONG_MAX;
+	if (nr == PAGE_HINTING_LEVELS)
+		return used_end;
 	return min((PAGE_HINTING_FIRST_PAGES << nr) - PAGE_HINTING_FIRST_PAGES,
 		   used_end);
 }
@@ -178,6 +182,10 @@ static void push(struct page_hinting_policy *policy,
 	policy->back_pages += sample->back_pages;
 	back_pages = min(pages, policy->back_pages);
 	policy->back_pages -= back_pages;
+	if (sample->back_pages)
+		policy->back_ms = sample->now_ms;
+	else if (sample->emptied || sample->now_ms - policy->back_ms >= BACK_MS)
+		policy->back_pages = 0;
 	layers->pages += back_pages;
 	pages -= back_pages;
 	/* What was in the per-CPU lists is a part of what was freed last. */
@@ -324,11 +332,15 @@ static void follow(struct page_hinting_policy *policy,
 				       policy->free_pages);
 	unsigned long went_pages = policy->free_pages - low_pages;
 	unsigned long came_pages = sample->free_pages - low_pages;
+	/* Some of it may have gone without being needed. */
+	unsigned long taken_pages = sample->taken_pages -
+				    min(sample->taken_pages,
+					sample->gone_pages);
 
 	advice->early_pages = pop(policy, went_pages, sample->went_ms);
 	/* What is hinted is taken last, and was free for longest. */
-	advice->refaulted_pages = min(advice->early_pages, sample->taken_pages -
-				      min(sample->taken_pages,
+	advice->refaulted_pages = min(advice->early_pages, taken_pages -
+				      min(taken_pages,
 					  went_pages - advice->early_pages));
 	/* Who takes memory uses what is in the per-CPU lists. */
 	if (went_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)

@@ -62,10 +62,11 @@ struct page_hinting_level {
  * @fade_ms: when the past of the level before @fade_nr is counted half
  * @fade_nr: the level whose was last
  * @nr_layers: how many are in use
- * @layers: the free memory by its age, the oldest first; the first is what was
- *	free at @start_ms, also if that is nothing any more
+ * @layers: the free memory by its age, the oldest first; the first is as old as
+ *	@start_ms, also if there is nothing in it
  * @levels: what was learnt, by depth below the peak; the last learns nothing
  * @back_pages: so much of what comes was not used meanwhile
+ * @back_ms: when the last of that was told
  * @freed_pages: came since the per-CPU lists were last emptied, or used
  */
 struct page_hinting_policy {
@@ -83,6 +84,7 @@ struct page_hinting_policy {
 	struct page_hinting_layer layers[PAGE_HINTING_LAYERS];
 	struct page_hinting_level levels[PAGE_HINTING_LEVELS + 1];
 	unsigned long back_pages;
+	u64 back_ms;
 	unsigned long freed_pages;
 };
 

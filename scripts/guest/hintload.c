@@ -206,7 +206,6 @@ static int watch(long seconds, long every)
 	return 0;
 }
 
-/* A series for scripts/simulate: milliseconds, MiB free. */
 static int tell_time(long seconds, long every)
 {
 	long end = now_ms() + seconds * 1000;
@@ -218,6 +217,7 @@ static int tell_time(long seconds, long every)
 	return 0;
 }
 
+/* A series for scripts/simulate: milliseconds, MiB free. */
 static int record(long seconds)
 {
 	long start = now_ms(), now = start;

@@ -295,7 +295,7 @@ def safe_on_arm64(report, kernels, flavour, more=''):
         hintload settle 60; hintload sum
         hintload touch 512; hintload settle 60; hintload sum
         hintload flush 1
-        gaps 64 "hintload reach $(($(acknowledged) + {127 * MIB})) 60"
+        gaps 64 "hintload reach $(($(acknowledged) + {127 * MIB})) 180"
         """ + more)
     text = vmguest.text()
     idle, drained = (int(n) for n in re.findall(r'### sum .* acknowledged (\d+)', text))
@@ -328,7 +328,7 @@ def arm64(report, kernels):
         """)
     _, discards, _ = run_arm64(kernels, 'arm64', 'unsafe', f"""
         hintload settle 60
-        gaps 4 "hintload reach $(($(acknowledged) + {100 * MIB})) 60"
+        gaps 4 "hintload reach $(($(acknowledged) + {100 * MIB})) 180"
         """, append='page_hinting_safe_order=0')
     report.result(any(size < SAFE for _, size in discards),
                   'arm64: page_hinting_safe_order=0 allows smaller ones')

@@ -195,7 +195,10 @@ static inline void model_free(struct model *model, unsigned long pages)
 /* A balloon takes so much. */
 static inline void model_inflate(struct model *model, unsigned long pages)
 {
-	model->unhinted_pages -= min(pages, model->unhinted_pages);
+	unsigned long unhinted_pages = min(pages, model->unhinted_pages);
+
+	model->unhinted_pages -= unhinted_pages;
+	model->faulted_pages += pages - unhinted_pages;
 	model->free_pages -= pages;
 	model->gone_pages += pages;
 }

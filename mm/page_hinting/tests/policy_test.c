@@ -1233,6 +1233,57 @@ static void balloon_beside_a_loop(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
 }
 
+/* What a balloon gave back, and was used unseen, is not expected for ever. */
+static void balloon_is_forgotten(struct kunit *test)
+{
+	struct model model;
+
+	start_idle(test, &model, PRICE_MS, 2 * GIB);
+	model_inflate(&model, GIB);
+	model_look(&model, false);
+	model_deflate(&model, GIB, false);
+	model_alloc(&model, GIB);
+	model_look(&model, false);
+	model_pass(&model, 2 * PRICE_MS);
+	model_look(&model, false);
+	model_free(&model, 500 * MIB);
+	model_pass(&model, WAIT_MS - 1);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 500 * MIB);
+	model_pass(&model, 2);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+}
+
+/* A balloon that takes hinted memory is no refault of what was kept in time. */
+static void balloon_is_no_refault(struct kunit *test)
+{
+	struct loop_case loop = { .busy_ms = 100, .pause_ms = 1500 };
+	struct model model;
+
+	start_idle(test, &model, PRICE_MS, 2 * GIB);
+	run_loop(&model, &loop, 3, 256 * MIB);
+	model_look(&model, false);
+	model.early_pages = 0;
+	model.refaulted_pages = 0;
+	model_alloc(&model, 256 * MIB);
+	model_inflate(&model, 256 * MIB);
+	model_look(&model, false);
+	KUNIT_EXPECT_EQ(test, model.early_pages, 256 * MIB);
+	KUNIT_EXPECT_EQ(test, model.refaulted_pages, 0UL);
+}
+
+/* Also where more is used than there are levels for. */
+static void large_zone(struct kunit *test)
+{
+	struct loop_case loop = { .busy_ms = 100, .pause_ms = 1500 };
+	struct model model;
+
+	start_idle(test, &model, PRICE_MS, 128 * GIB);
+	run_loop(&model, &loop, 3, 64 * GIB);
+	model.faulted_pages = 0;
+	run_loop(&model, &loop, 5, 64 * GIB);
+	KUNIT_EXPECT_EQ(test, model.faulted_pages, 0UL);
+}
+
 /* A little that is needed soon says nothing about what is needed much later. */
 static void late_use_is_late(struct kunit *test)
 {
@@ -1338,6 +1389,9 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(balloon_teaches_nothing),
 	KUNIT_CASE(balloon_takes_all),
 	KUNIT_CASE(balloon_beside_a_loop),
+	KUNIT_CASE(balloon_is_forgotten),
+	KUNIT_CASE(balloon_is_no_refault),
+	KUNIT_CASE(large_zone),
 	KUNIT_CASE(late_use_is_late),
 	KUNIT_CASE(least_price),
 	KUNIT_CASE(high_price),
