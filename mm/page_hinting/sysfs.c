@@ -536,7 +536,8 @@ static void show_policy(struct seq_file *m, struct page_hinting_zone *pz)
 			     data_race(policy->used_end[1]))));
 	seq_printf(m, "%10s %9s ", "down_to_kB", "settle_ms");
 	for (i = PAGE_HINTING_LENGTHS - 1; i >= 0; i--)
-		seq_printf(m, " %5u", page_hinting_policy_wait_ms(policy, i));
+		seq_printf(m, " %5u",
+			   data_race(page_hinting_policy_wait_ms(policy, i)));
 	seq_putc(m, '\n');
 	for (i = 0; i < PAGE_HINTING_LEVELS; i++) {
 		end_pages += PAGE_HINTING_FIRST_PAGES << i;
