@@ -141,7 +141,8 @@ static void sum_up(struct page_hinting_zone *pz)
 
 	pz->unhinted_pages = 0;
 	pz->reach_pages = 0;
-	for (order = pz->reach_order; order < NR_PAGE_ORDERS; order++)
+	pz->any_order_pages = 0;
+	for (order = 0; order < NR_PAGE_ORDERS; order++)
 		for (migratetype = 0; migratetype < MIGRATE_TYPES;
 		     migratetype++) {
 			unsigned long pages;
@@ -149,17 +150,19 @@ static void sum_up(struct page_hinting_zone *pz)
 			if (!type_is_eligible(migratetype))
 				continue;
 			pages = pz->nr_unhinted[order][migratetype] << order;
-			pz->reach_pages += pages;
+			pz->any_order_pages += pages;
+			if (order >= pz->reach_order)
+				pz->reach_pages += pages;
 			if (order >= pz->min_order)
 				pz->unhinted_pages += pages;
 		}
 }
 
-/* All that is free, and what went without being needed since the last sample. */
+/* All that no program needs, wherever it is. */
 static unsigned long zone_free(struct page_hinting_zone *pz)
 {
-	return pz->reach_pages + pz->hinted_pages + pz->in_flight_pages +
-	       pz->gone_pages;
+	return pz->any_order_pages + pz->hinted_pages + pz->in_flight_pages +
+	       pz->away_pages + pz->list_pages;
 }
 
 static void wake_armed(struct page_hinting_zone *pz,
@@ -185,7 +188,10 @@ static void count_unhinted(struct page_hinting_zone *pz, unsigned int order,
 			   int migratetype)
 {
 	pz->nr_unhinted[order][migratetype]++;
-	if (order < pz->reach_order || !type_is_eligible(migratetype))
+	if (!type_is_eligible(migratetype))
+		return;
+	pz->any_order_pages += 1UL << order;
+	if (order < pz->reach_order)
 		return;
 	pz->reach_pages += 1UL << order;
 	if (order >= pz->min_order) {
@@ -202,7 +208,10 @@ static void uncount_unhinted(struct page_hinting_zone *pz, unsigned int order,
 			     int migratetype)
 {
 	pz->nr_unhinted[order][migratetype]--;
-	if (order < pz->reach_order || !type_is_eligible(migratetype))
+	if (!type_is_eligible(migratetype))
+		return;
+	pz->any_order_pages -= 1UL << order;
+	if (order < pz->reach_order)
 		return;
 	pz->reach_pages -= 1UL << order;
 	if (order >= pz->min_order)
@@ -213,7 +222,13 @@ static void uncount_unhinted(struct page_hinting_zone *pz, unsigned int order,
 static void is_gone(struct page_hinting_zone *pz, unsigned int order)
 {
 	pz->reused_pages -= 1UL << order;
-	pz->gone_pages += 1UL << order;
+	pz->away_pages += 1UL << order;
+}
+
+/* Some of what went may never come back, such as memory that went offline. */
+static void is_back(struct page_hinting_zone *pz, unsigned long pages)
+{
+	pz->away_pages -= min(pz->away_pages, pages);
 }
 
 /* What was hinted is used again, or, for a moment, merged or split. */
@@ -402,12 +417,10 @@ bool __page_hinting_stays_apart(struct page *buddy, struct zone *zone)
 static void move_gone(struct page_hinting_zone *pz, unsigned int order,
 		      bool goes)
 {
-	if (order < pz->reach_order)
-		return;
 	if (goes)
-		pz->gone_pages += 1UL << order;
+		pz->away_pages += 1UL << order;
 	else
-		pz->back_pages += 1UL << order;
+		is_back(pz, 1UL << order);
 }
 
 void __page_hinting_moved(struct page *page, struct zone *zone,
@@ -426,6 +439,12 @@ void __page_hinting_moved(struct page *page, struct zone *zone,
 	note_low(pz);
 }
 
+/* What was hinted and used. What was split was so because a part was used. */
+static unsigned long used_pages(const struct page_hinting_zone *pz)
+{
+	return pz->reused_pages + pz->totals[PAGE_HINTING_COUNT_SPLIT].pages;
+}
+
 /* See page_hinting_gone(). */
 void __page_hinting_gone(struct page *page, long pages)
 {
@@ -433,10 +452,17 @@ void __page_hinting_gone(struct page *page, long pages)
 	unsigned long flags = page_hinting_lock(zone);
 	struct page_hinting_zone *pz = zone->hinting;
 
-	if (pz && pages > 0)
-		pz->gone_pages += pages;
-	else if (pz)
-		pz->back_pages -= pages;
+	if (pz && pages > 0) {
+		pz->away_pages += pages;
+		/* What of it was hinted was not used either. */
+		pz->sampled_used_pages += min_t(unsigned long, pages,
+						used_pages(pz) -
+						pz->sampled_used_pages);
+	} else if (pz) {
+		is_back(pz, -pages);
+		/* Pages are freed there first, as far as there is room. */
+		pz->list_pages -= pages;
+	}
 	page_hinting_unlock(zone, flags);
 }
 EXPORT_SYMBOL_GPL(__page_hinting_gone);
@@ -1025,8 +1051,6 @@ void page_hinting_count_start(struct page_hinting_zone *pz)
 		count_pages(pz, PAGE_HINTING_COUNT_VOIDED, pz->hinted_pages);
 	pz->hinted_pages = 0;
 	pz->hinted_small_pages = 0;
-	pz->gone_pages = 0;
-	pz->back_pages = 0;
 	/* The key may have been switched off in the middle of a split. */
 	pz->keep_order = PAGE_HINTING_KEEP_NONE;
 	pz->splits = false;
@@ -1191,6 +1215,23 @@ static bool has_ineligible(struct page_hinting_zone *pz)
 	return false;
 }
 
+/*
+ * Free memory in the per-CPU lists, about. An empty zone has no lists any more;
+ * vmstat asks the same.
+ */
+static unsigned long pages_in_lists(struct zone *zone)
+{
+	unsigned long pages = 0;
+	int cpu;
+
+	if (!populated_zone(zone))
+		return 0;
+	for_each_online_cpu(cpu)
+		pages += data_race(per_cpu_ptr(zone->per_cpu_pageset,
+					       cpu)->count);
+	return pages;
+}
+
 /**
  * page_hinting_take_sample - what happened since the last sample
  * @pz: the zone
@@ -1201,10 +1242,12 @@ static bool has_ineligible(struct page_hinting_zone *pz)
 void page_hinting_take_sample(struct page_hinting_zone *pz,
 			      struct page_hinting_sample *sample)
 {
+	unsigned long list_pages = pages_in_lists(pz->zone);
 	unsigned long flags = page_hinting_lock(pz->zone);
-	/* What was split was so because a part of it was used. */
-	unsigned long used_pages = pz->reused_pages +
-				   pz->totals[PAGE_HINTING_COUNT_SPLIT].pages;
+
+	/* What went was taken out of the lists, if not off the free lists. */
+	pz->list_pages = list_pages;
+	note_low(pz);
 
 	memset(sample, 0, sizeof(*sample));
 	sample->now_ms = ktime_to_ms(ktime_get());
@@ -1214,22 +1257,19 @@ void page_hinting_take_sample(struct page_hinting_zone *pz,
 			 jiffies_to_msecs(jiffies - pz->low_at);
 	sample->went_ms = sample->now_ms -
 			  jiffies_to_msecs(jiffies - went_at(pz));
+	sample->list_pages = list_pages;
 	sample->unhinted_pages = pz->unhinted_pages;
 	sum_up_small(pz, sample->small_pages);
 	if (has_ineligible(pz))
 		page_hinting_skipped(pz, PAGE_HINTING_SKIP_ISOLATED);
 
-	sample->taken_pages = used_pages - pz->sampled_used_pages;
-	sample->gone_pages = pz->gone_pages;
-	sample->back_pages = pz->back_pages;
-	pz->gone_pages = 0;
-	pz->back_pages = 0;
+	sample->taken_pages = used_pages(pz) - pz->sampled_used_pages;
 	pz->low_pages = zone_free(pz);
 	pz->low_at = jiffies;
 	pz->sampled_free_pages = pz->low_pages;
 	pz->sampled_at = jiffies;
 	pz->went_page_ticks = 0;
-	pz->sampled_used_pages = used_pages;
+	pz->sampled_used_pages = used_pages(pz);
 	/* What is freed from here on is seen, or asked for anew. */
 	pz->armed = false;
 	page_hinting_unlock(pz->zone, flags);

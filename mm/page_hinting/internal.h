@@ -166,16 +166,18 @@ struct page_hinting_total {
  * @events: why it is to wake up
  * @wake_work: wakes it from under the zone lock
  * @wake_event: because of this; lockless, too
- * @nr_unhinted: unhinted blocks per free list; 0 below the lowest order
- *	counted. Under zone->lock, as all up to @retry.
+ * @nr_unhinted: unhinted blocks per free list. Under zone->lock, as all up to
+ *	@retry.
  * @unhinted_pages: free, eligible and not hinted, at or above the minimum
  *	order
  * @reach_pages: as @unhinted_pages, at or above @reach_order
- * @gone_pages: went since the last sample without being needed, as when it is
- *	isolated, and is not free any more
- * @back_pages: came back since then, or is being freed
+ * @any_order_pages: the same of any order
+ * @away_pages: taken off the free lists without being needed, as it was
+ *	isolated or went into a balloon
+ * @list_pages: in the per-CPU lists at the last sample, and freed from
+ *	@away_pages since then
  * @low_pages: the least since the last sample of all that is free, hinted or
- *	not, and of @gone_pages
+ *	not, in lists or away
  * @low_at: jiffies; until then it was so little
  * @sampled_free_pages: the same at the last sample
  * @sampled_at: jiffies; when that was
@@ -211,9 +213,9 @@ struct page_hinting_total {
  * @bridged_pages: needed again as early, but not hinted yet; wraps; lockless
  * @look_in_ms: when to look again although nothing could be pulled; 0 if it
  *	could. The thread's.
- * @freed: it was woken by a free since the last look; the thread's
+ * @freed: it was woken by a free since the last look, or as there is much in the
+ *	per-CPU lists; the thread's
  * @drain_lists: it empties the per-CPU lists next; the thread's
- * @emptied_lists: it did so since the last look; the thread's
  * @skips: looks that left memory unhinted, by reason; the thread's, read by
  *	who shows them
  * @no_room: there was none in the window a moment ago; the thread's
@@ -245,8 +247,9 @@ struct page_hinting_zone {
 	unsigned long hinted_pages;
 	unsigned long hinted_small_pages;
 	unsigned long in_flight_pages;
-	unsigned long gone_pages;
-	unsigned long back_pages;
+	unsigned long any_order_pages;
+	unsigned long away_pages;
+	unsigned long list_pages;
 	unsigned long low_pages;
 	unsigned long low_at;
 	unsigned long sampled_free_pages;
@@ -279,7 +282,6 @@ struct page_hinting_zone {
 	unsigned int look_in_ms;
 	bool freed;
 	bool drain_lists;
-	bool emptied_lists;
 	unsigned long skips[NR_PAGE_HINTING_REASONS];
 	bool no_room;
 	bool cut_short;

@@ -23,8 +23,6 @@
 #define HALF_LIFE_PRICES	2
 /* A peak counts for so long after free memory was last there. */
 #define PEAK_MS			1500
-/* What is told to come back and has not in this time has come unseen. */
-#define BACK_MS			5000
 /* The shortest wait doubles for each two orders below the usual one. */
 #define PRICES			((MAX_PAGE_ORDER + 1) / 2 + 1)
 
@@ -174,52 +172,17 @@ static void merge_layers(struct page_hinting_policy *policy, u64 now_ms)
 static void push(struct page_hinting_policy *policy,
 		 const struct page_hinting_sample *sample, unsigned long pages)
 {
-	struct page_hinting_layer *layers = policy->layers;
-	unsigned long back_pages;
-
-	policy->free_pages += pages;
-	/* Since when that is free, nobody knows, as of what is from the start. */
-	policy->back_pages += sample->back_pages;
-	back_pages = min(pages, policy->back_pages);
-	policy->back_pages -= back_pages;
-	if (sample->back_pages)
-		policy->back_ms = sample->now_ms;
-	else if (sample->emptied || sample->now_ms - policy->back_ms >= BACK_MS)
-		policy->back_pages = 0;
-	layers->pages += back_pages;
-	pages -= back_pages;
-	/* What was in the per-CPU lists is a part of what was freed last. */
-	if (sample->emptied) {
-		layers[policy->nr_layers - 1].pages += pages;
-		return;
-	}
-	if (!pages)
-		return;
-	/* Enough of this is a reason to empty them, unlike what was there. */
-	policy->freed_pages += pages;
-	if (policy->nr_layers == PAGE_HINTING_LAYERS)
-		merge_layers(policy, sample->now_ms);
-	layers[policy->nr_layers].pages = pages;
-	layers[policy->nr_layers++].since_ms = sample->freed ? sample->now_ms :
-		max(sample->low_ms, policy->start_ms);
-}
-
-/*
- * Memory went that nobody needed. Which it was is not known: the oldest. The
- * peak goes with it, so that the depths stay.
- */
-static void drop(struct page_hinting_policy *policy, unsigned long pages)
-{
 	struct page_hinting_layer *layer;
 
-	policy->free_pages -= pages;
-	policy->peak_pages -= min(pages, policy->peak_pages);
-	for (layer = policy->layers; pages; layer++) {
-		unsigned long part = min(pages, layer->pages);
-
-		layer->pages -= part;
-		pages -= part;
-	}
+	if (!pages)
+		return;
+	if (policy->nr_layers == PAGE_HINTING_LAYERS)
+		merge_layers(policy, sample->now_ms);
+	layer = &policy->layers[policy->nr_layers++];
+	layer->pages = pages;
+	layer->since_ms = sample->freed ? sample->now_ms :
+			  max(sample->low_ms, policy->start_ms);
+	policy->free_pages += pages;
 }
 
 /* How much of the free memory may not be hinted yet. */
@@ -273,7 +236,8 @@ static void advise_small(const struct page_hinting_policy *policy,
 			 const struct idle *idle,
 			 struct page_hinting_advice *advice)
 {
-	unsigned long left_pages = sample->unhinted_pages - advice->hint_pages;
+	unsigned long left_pages = sample->unhinted_pages +
+				   sample->list_pages - advice->hint_pages;
 	unsigned long small_pages = 0, most_pages = PAGE_HINTING_REST_PAGES - 1;
 	unsigned int order = policy->usual_order;
 
@@ -282,7 +246,7 @@ static void advise_small(const struct page_hinting_policy *policy,
 		unsigned long pages;
 
 		small_pages += sample->small_pages[order];
-		/* What has to be kept may also be kept in usual blocks. */
+		/* What has to be kept may also be kept elsewhere. */
 		pages = small_pages + left_pages;
 		pages -= min(pages, idle->kept_pages[price]);
 		pages = min(pages, small_pages);
@@ -331,22 +295,13 @@ static void follow(struct page_hinting_policy *policy,
 	unsigned long low_pages = min3(sample->low_pages, sample->free_pages,
 				       policy->free_pages);
 	unsigned long went_pages = policy->free_pages - low_pages;
-	unsigned long came_pages = sample->free_pages - low_pages;
-	/* Some of it may have gone without being needed. */
-	unsigned long taken_pages = sample->taken_pages -
-				    min(sample->taken_pages,
-					sample->gone_pages);
 
 	advice->early_pages = pop(policy, went_pages, sample->went_ms);
 	/* What is hinted is taken last, and was free for longest. */
-	advice->refaulted_pages = min(advice->early_pages, taken_pages -
-				      min(taken_pages,
+	advice->refaulted_pages = min(advice->early_pages, sample->taken_pages -
+				      min(sample->taken_pages,
 					  went_pages - advice->early_pages));
-	/* Who takes memory uses what is in the per-CPU lists. */
-	if (went_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
-		policy->freed_pages = 0;
-	push(policy, sample, came_pages);
-	drop(policy, min(sample->gone_pages, policy->free_pages));
+	push(policy, sample, sample->free_pages - low_pages);
 	if (policy->free_pages >= policy->peak_pages ||
 	    sample->now_ms - policy->peak_ms >= PEAK_MS) {
 		policy->peak_pages = policy->free_pages;
@@ -370,6 +325,7 @@ page_hinting_policy_step(struct page_hinting_policy *policy,
 		.wake_pages = ULONG_MAX,
 	};
 	struct idle idle = { };
+	unsigned long kept_pages;
 
 	if (!policy->nr_layers) {
 		policy->start_ms = sample->now_ms;
@@ -378,20 +334,29 @@ page_hinting_policy_step(struct page_hinting_policy *policy,
 	fade(policy, sample->now_ms);
 	follow(policy, sample, &advice);
 	weigh(policy, sample->now_ms, &idle);
-	advice.hint_pages = sample->unhinted_pages -
-			    min(sample->unhinted_pages, idle.kept_pages[0]);
+	/* What is in the per-CPU lists is used first, so that is kept there. */
+	kept_pages = idle.kept_pages[0] -
+		     min(idle.kept_pages[0], sample->list_pages);
+	kept_pages = min(kept_pages, sample->unhinted_pages);
+	advice.hint_pages = sample->unhinted_pages - kept_pages;
 	advise_small(policy, sample, &idle, &advice);
-	if (sample->unhinted_pages > advice.hint_pages) {
-		/* Often enough to see what is freed beside it. */
-		idle.next_ms = min(idle.next_ms, shortest_ms(policy));
-		advice.look_in_ms = min_not_zero(advice.look_in_ms,
-						 idle.next_ms);
-	} else if (idle.kept_pages[0] < PAGE_HINTING_SIGNIFICANT_PAGES &&
-		   policy->freed_pages >= PAGE_HINTING_SIGNIFICANT_PAGES) {
-		/* What the per-CPU lists hold is seen at once. */
+	if (sample->list_pages >= idle.kept_pages[0] +
+				  PAGE_HINTING_SIGNIFICANT_PAGES) {
 		advice.drain_lists = true;
 		advice.look_in_ms = 1;
-		policy->freed_pages = 0;
+	} else if (kept_pages >= PAGE_HINTING_SIGNIFICANT_PAGES ||
+		   sample->list_pages >= PAGE_HINTING_SIGNIFICANT_PAGES) {
+		/* Often enough to see what is freed beside it. */
+		advice.look_in_ms = min_not_zero(advice.look_in_ms,
+						 min(idle.next_ms,
+						     shortest_ms(policy)));
+		advice.stay_pages = ULONG_MAX;
+	} else if (kept_pages) {
+		/* A free of some size is told, so less often will do. */
+		advice.look_in_ms = min_not_zero(advice.look_in_ms,
+						 min(idle.next_ms,
+						     4 * shortest_ms(policy)));
+		advice.stay_pages = kept_pages + PAGE_HINTING_SIGNIFICANT_PAGES;
 	}
 	return advice;
 }

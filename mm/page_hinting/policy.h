@@ -15,7 +15,7 @@
 /* In pages: less than this is not worth a look of its own. */
 #define PAGE_HINTING_SIGNIFICANT_PAGES	(SZ_8M >> PAGE_SHIFT)
 /* In pages: less than this is not worth hinting in smaller blocks. */
-#define PAGE_HINTING_REST_PAGES		(SZ_1M >> PAGE_SHIFT)
+#define PAGE_HINTING_REST_PAGES		(SZ_4M >> PAGE_SHIFT)
 /* In pages: so much is hinted in smaller blocks between two looks. */
 #define PAGE_HINTING_SLICE_PAGES	((unsigned long)SZ_16M >> PAGE_SHIFT)
 
@@ -65,9 +65,6 @@ struct page_hinting_level {
  * @layers: the free memory by its age, the oldest first; the first is as old as
  *	@start_ms, also if there is nothing in it
  * @levels: what was learnt, by depth below the peak; the last learns nothing
- * @back_pages: so much of what comes was not used meanwhile
- * @back_ms: when the last of that was told
- * @freed_pages: came since the per-CPU lists were last emptied, or used
  */
 struct page_hinting_policy {
 	unsigned int refault_cost_ms;
@@ -83,26 +80,21 @@ struct page_hinting_policy {
 	unsigned int nr_layers;
 	struct page_hinting_layer layers[PAGE_HINTING_LAYERS];
 	struct page_hinting_level levels[PAGE_HINTING_LEVELS + 1];
-	unsigned long back_pages;
-	u64 back_ms;
-	unsigned long freed_pages;
 };
 
 /**
  * struct page_hinting_sample - what a zone looked like
  * @now_ms: the time, from a clock that does not go back
- * @free_pages: free memory, hinted or not
+ * @free_pages: free memory, hinted or not, in free lists and per-CPU lists, and
+ *	what went though no program needed it
  * @low_pages: the least of it since the sample before
  * @low_ms: when that was, the last time
  * @went_ms: when what was missing then was taken, in the mean
  * @freed: a free made the caller look, as it had asked for; so that is now
- * @emptied: the per-CPU lists were emptied since the sample before
- * @gone_pages: went since then without being needed, and is not free any more,
- *	though @free_pages and @low_pages have it
- * @back_pages: what of that, or of earlier samples, has come back, or will soon
  * @taken_pages: hinted memory that was used since then
- * @unhinted_pages: the part of it that is not hinted, in blocks of the usual
- *	order and above
+ * @list_pages: the part of @free_pages that is in the per-CPU lists
+ * @unhinted_pages: that is in the free lists and not hinted, in blocks of the
+ *	usual order and above
  * @small_pages: the same in smaller blocks, by their order
  */
 struct page_hinting_sample {
@@ -112,10 +104,8 @@ struct page_hinting_sample {
 	u64 low_ms;
 	u64 went_ms;
 	bool freed;
-	bool emptied;
-	unsigned long gone_pages;
-	unsigned long back_pages;
 	unsigned long taken_pages;
+	unsigned long list_pages;
 	unsigned long unhinted_pages;
 	unsigned long small_pages[NR_PAGE_ORDERS];
 };
@@ -127,6 +117,7 @@ struct page_hinting_sample {
  * @small_order: of this order and above
  * @look_in_ms: take the next sample after this time; 0 if there is nothing to
  *	wait for but a free
+ * @stay_pages: or when more than this is unhinted after a free
  * @wake_pages: or when this much is unhinted in smaller blocks
  * @drain_lists: empty the per-CPU lists now
  * @early_pages: so much, hinted or not, was needed after being free for less
@@ -138,6 +129,7 @@ struct page_hinting_advice {
 	unsigned long small_pages;
 	unsigned int small_order;
 	unsigned int look_in_ms;
+	unsigned long stay_pages;
 	unsigned long wake_pages;
 	bool drain_lists;
 	unsigned long early_pages;

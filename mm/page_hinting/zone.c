@@ -217,7 +217,6 @@ static void forget_samples(struct page_hinting_zone *pz)
 
 	page_hinting_take_sample(pz, &sample);
 	pz->freed = false;
-	pz->emptied_lists = false;
 	/* Pairs with page_hinting_set_orders(), after which it is told again. */
 	page_hinting_policy_init(&pz->policy,
 				 READ_ONCE(page_hinting_refault_cost_ms),
@@ -235,14 +234,13 @@ static unsigned long go_idle(struct page_hinting_zone *pz,
 			     const struct page_hinting_advice *advice)
 {
 	unsigned int look_in_ms = max(advice->look_in_ms, pz->look_in_ms);
-	bool keeps = sample->unhinted_pages > advice->hint_pages;
-	unsigned long stay_pages = 0;
+	unsigned long stay_pages = advice->stay_pages;
 
 	if (pz->look_in_ms)
-		stay_pages = sample->unhinted_pages +
-			     PAGE_HINTING_SIGNIFICANT_PAGES;
+		stay_pages = max(stay_pages, sample->unhinted_pages +
+					     PAGE_HINTING_SIGNIFICANT_PAGES);
 	/* What came since the sample would have woken it a moment later. */
-	if (!page_hinting_try_arm(pz, stay_pages, advice->wake_pages) && !keeps)
+	if (!page_hinting_try_arm(pz, stay_pages, advice->wake_pages))
 		look_in_ms = 1;
 	return look_in_ms ? msecs_to_jiffies(look_in_ms) + 1 :
 			    MAX_SCHEDULE_TIMEOUT;
@@ -385,9 +383,7 @@ static unsigned long look_and_hint(struct page_hinting_zone *pz)
 		return MAX_SCHEDULE_TIMEOUT;
 	page_hinting_take_sample(pz, &sample);
 	sample.freed = pz->freed;
-	sample.emptied = pz->emptied_lists;
 	pz->freed = false;
-	pz->emptied_lists = false;
 	advice = page_hinting_policy_step(&pz->policy, &sample);
 	tell(pz, &sample, &advice);
 
@@ -463,8 +459,8 @@ static unsigned long work(struct page_hinting_zone *pz)
 	unsigned long timeout;
 
 	trace_page_hinting_wake(pz->zone, events);
-	pz->freed |= test_bit(PAGE_HINTING_EV_FREED, &events);
-	pz->drain_lists |= test_bit(PAGE_HINTING_EV_LISTS, &events);
+	pz->freed |= test_bit(PAGE_HINTING_EV_FREED, &events) ||
+		     test_bit(PAGE_HINTING_EV_LISTS, &events);
 	if (test_bit(PAGE_HINTING_EV_CHANGED, &events))
 		forget_samples(pz);
 
@@ -501,7 +497,6 @@ static int page_hinting_thread(void *data)
 		if (pz->drain_lists) {
 			pz->drain_lists = false;
 			empty_lists(pz);
-			pz->emptied_lists = true;
 		}
 		page_hinting_work_start(&start);
 		timeout = work(pz);

@@ -83,14 +83,20 @@ def kunit(report, _kernels):
     report.result(passed > 0, 'there are unit tests')
 
 
+def selftests_of(report, kernels, flavour, programs, before=''):
+    """Those programs in one guest; what they say, and what the kernel does"""
+    vmguest = guest(kernels, flavour, 'selftests', 'export PAGE_HINTING_DEFAULTS=1\n' + before
+                    + ''.join(tap.shell(name) for name in programs), append='cma=128M',
+                    timeout=900)
+    vmguest.run()
+    tap.report(report, vmguest, flavour, programs, may_skip=('silent', 'flush'))
+    return vmguest
+
+
 @test
 def selftests(report, kernels):
     """All selftests, one after another in one guest"""
-    vmguest = guest(kernels, 'hinting', 'selftests', 'export PAGE_HINTING_DEFAULTS=1\n'
-                    + ''.join(tap.shell(name) for name in PROGRAMS + ('sysfs',)),
-                    append='cma=128M')
-    vmguest.run()
-    tap.report(report, vmguest, 'hinting', PROGRAMS, may_skip=('silent', 'flush'))
+    selftests_of(report, kernels, 'hinting', PROGRAMS + ('sysfs',))
 
 
 @test
@@ -463,13 +469,45 @@ def glue(report, kernels):
 
 @slow
 @test
+def next_qemu(report, kernels):
+    """The QEMU of Debian's next release: selftests, and the host's view"""
+    done = script('next-qemu')
+    if done.returncode == 3:
+        report.skip('QEMU of the next release', done.stderr.strip().splitlines()[0])
+        return
+    if done.returncode:
+        raise vm.Failure('unpacking another QEMU', done.stderr.strip(), 'scripts/next-qemu')
+    os.environ['QEMU'] = done.stdout.strip()
+    try:
+        selftests_of(report, kernels, 'hinting', PROGRAMS)
+        drain_of(report, kernels, 2)
+    finally:
+        del os.environ['QEMU']
+
+
+RACE = re.compile(r'BUG: KCSAN: .*?={60}', re.S)
+
+
+@slow
+@test
+def kcsan(report, kernels):
+    """KCSAN, strict: no data race in which hinting has a part"""
+    vmguest = selftests_of(report, kernels, 'hinting+kcsan',
+                           ('sysfs', 'threads', 'content', 'contig', 'trace', 'flush',
+                            'counters'), "dmesg | grep -o 'kcsan: strict.*'\n")
+    races = RACE.findall(vmguest.text())
+    ours = [race for race in races if re.search('page_hinting|hinted|virtballoon', race)]
+    report.result('kcsan: strict' in vmguest.text(), 'kcsan: it is on, and strict')
+    report.result(not ours, 'kcsan: hinting has no data race',
+                  f'{len(races)} in all\n' + '\n'.join(ours[:3]))
+
+
+@slow
+@test
 def rt(report, kernels):
     """PREEMPT_RT with lockdep: the selftests that lock most, and the kernel is silent"""
-    programs = ('threads', 'content', 'hotplug', 'flush', 'counters')
-    vmguest = guest(kernels, 'hinting+rt', 'rt', ''.join(tap.shell(name) for name in programs),
-                    append='cma=128M', timeout=600)
-    vmguest.run()
-    tap.report(report, vmguest, 'rt', programs)
+    selftests_of(report, kernels, 'hinting+rt',
+                 ('threads', 'content', 'hotplug', 'flush', 'counters'))
 
 
 @test
@@ -694,6 +732,37 @@ def suspend(report, kernels):
     report.result(traced == said, 'the counters equal the trace',
                   f'trace {traced}, counters {said} bytes')
     tap.no_splat(report, vmguest, 'suspend')
+
+
+@test
+def unplug(report, kernels):
+    """The balloon is unplugged while all programs are frozen for a suspend"""
+    vmguest = guest(kernels, 'debug', 'unplug', f"""
+        hintload settle 30; echo 8 >/sys/module/suspend/parameters/pm_test_delay
+        echo freezer >/sys/power/pm_test; echo '### sleeps'
+        echo freeze >/sys/power/state; echo '### slept'
+        sed 's/^/### state /' {SYSFS}/state; sleep 35
+        echo "### threads $(ps | grep -c '[k]hintd')"
+        hintload touch 256; hintload sum""", balloon='none', monitor=True, extra=[
+            '-device', 'pcie-root-port,id=port', '-device',
+            'virtio-balloon-pci,bus=port,id=balloon,free-page-reporting=on'])
+    vmguest.start()
+    if not vmguest.wait_line('### sleeps', 200):
+        raise vm.Failure('the guest', vmguest.tail(), f'less {vmguest.log}')
+    time.sleep(2)
+    vmguest.qmp('device_del', id='balloon')
+    gone = comes_true(lambda: 'balloon' not in [device['name'] for device in vmguest.qmp(
+        'qom-list', path='/machine/peripheral')], 60)
+    gone_at = vmguest.now()
+    vmguest.finish()
+    text, slept = vmguest.text(), vmguest.wait_line('### slept', 0)
+    report.result(gone and slept and gone_at < slept[0], 'unplug: the balloon goes meanwhile',
+                  f'{gone_at:.1f} s, awake at {slept and slept[0]} s')
+    report.result('### state no device' in text and '### threads 0' in text,
+                  'unplug: nothing is left of hinting')
+    report.result('### freed' in text and number(text, 'in_flight') == 0 and
+                  number(text, 'hinted') == 0, 'unplug: the guest goes on')
+    tap.no_splat(report, vmguest, 'unplug')
 
 
 @test

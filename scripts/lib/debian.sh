@@ -19,6 +19,32 @@ private_apt()
 		"$apt_dir/deb"
 }
 
+# find_mirror HINT: sets mirror to the address from which the machine's apt has its
+# own release. Nobody prints it. Ends the script with 3, and HINT, without one.
+find_mirror()
+{
+	local codename
+
+	codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+	# shellcheck disable=SC2016
+	mirror=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 2>/dev/null |
+		awk -v c="$codename" '$1 == c { print $2; exit }') || true
+	[ -n "$mirror" ] || die "finding the Debian mirror" \
+		"apt has no source for '$codename'" "check /etc/apt; or $1" 3
+}
+
+# use_suite SUITE HINT: what private_apt() has set up asks for that suite only.
+use_suite()
+{
+	local mirror
+
+	find_mirror "$2"
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
+		"$mirror $1 main" >"$apt_dir/sources.list"
+	apt_options+=(-o "Dir::Etc::sourcelist=$apt_dir/sources.list"
+		      -o Dir::Etc::sourceparts=-)
+}
+
 # The first error, without the address: the mirror is the machine's business.
 apt_says()
 {
@@ -26,15 +52,21 @@ apt_says()
 		sed -E 's#[a-z]+://[^ ]*/([^ /]*)#\1#g')"
 }
 
+# read_packages HINT: which packages there are.
+read_packages()
+{
+	watched "reading Debian's package list" "$apt_dir/log" \
+		apt-get "${apt_options[@]}" -o APT::Update::Error-Mode=any update ||
+		die "reading the package list" "$(apt_says)" \
+		"see $apt_dir/log; or $1" 3
+}
+
 # download_package PACKAGE HINT: sets deb to the file, in apt_dir/deb. Ends the
 # script with 3, and HINT, where it is not to be had.
 download_package()
 {
 	rm -f "$apt_dir"/deb/*.deb
-	watched "reading Debian's package list" "$apt_dir/log" \
-		apt-get "${apt_options[@]}" -o APT::Update::Error-Mode=any update ||
-		die "reading the package list" "$(apt_says)" \
-		"see $apt_dir/log; or $2" 3
+	read_packages "$2"
 	(cd "$apt_dir/deb" && watched "downloading $1" ../log \
 		apt-get "${apt_options[@]}" download "$1") ||
 		die "downloading $1" "$(apt_says)" "see $apt_dir/log; or $2" 3

@@ -165,7 +165,9 @@ class Guest:
         return self.prefix + line + self.extra
 
     def qemu(self):
-        return f'qemu-system-{machine_of(self.kernel)}'
+        machine = machine_of(self.kernel)
+        own = os.environ.get('QEMU') if machine == 'x86_64' else None
+        return own or f'qemu-system-{machine}'
 
     @property
     def initrd(self):

@@ -63,6 +63,7 @@ TRACE_EVENT(page_hinting_decide,
 		__field(u64, now_ms)
 		__field(unsigned long, free)
 		__field(unsigned long, low)
+		__field(unsigned long, lists)
 		__field(unsigned long, unhinted)
 		__field(unsigned long, early)
 		__field(unsigned int, settle_ms)
@@ -80,6 +81,7 @@ TRACE_EVENT(page_hinting_decide,
 		__entry->now_ms = sample->now_ms;
 		__entry->free = sample->free_pages;
 		__entry->low = sample->low_pages;
+		__entry->lists = sample->list_pages;
 		__entry->unhinted = sample->unhinted_pages;
 		__entry->early = advice->early_pages;
 		__entry->settle_ms = settle_ms;
@@ -90,10 +92,11 @@ TRACE_EVENT(page_hinting_decide,
 		__entry->drain = advice->drain_lists;
 	),
 
-	TP_printk("nid=%d zone=%s now_ms=%llu free=%lu low=%lu low_ms=%llu unhinted=%lu early=%lu settle_ms=%u hint=%lu small_hint=%lu small_order=%u look_in_ms=%u drain=%d",
+	TP_printk("nid=%d zone=%s now_ms=%llu free=%lu low=%lu low_ms=%llu lists=%lu unhinted=%lu early=%lu settle_ms=%u hint=%lu small_hint=%lu small_order=%u look_in_ms=%u drain=%d",
 		  __entry->nid, __get_str(zone), __entry->now_ms, __entry->free,
-		  __entry->low, __entry->low_ms, __entry->unhinted,
-		  __entry->early, __entry->settle_ms, __entry->hint,
+		  __entry->low, __entry->low_ms, __entry->lists,
+		  __entry->unhinted, __entry->early, __entry->settle_ms,
+		  __entry->hint,
 		  __entry->small_hint, __entry->small_order,
 		  __entry->look_in_ms, __entry->drain)
 );

@@ -644,9 +644,10 @@ static void early_use_is_seen(struct kunit *test)
 					 TEST_SETTLE_MS));
 }
 
-static int pages_in_lists(struct zone *zone)
+static unsigned long pages_in_lists(struct zone *zone)
 {
-	int cpu, pages = 0;
+	unsigned long pages = 0;
+	int cpu;
 
 	for_each_online_cpu(cpu)
 		pages += data_race(per_cpu_ptr(zone->per_cpu_pageset,
@@ -657,38 +658,31 @@ static int pages_in_lists(struct zone *zone)
 /* A second look before the lists are emptied does not prevent that. */
 static void lists_are_emptied(struct kunit *test)
 {
-	const unsigned long enough = 3 * PAGE_HINTING_SIGNIFICANT_PAGES / 2;
+	const unsigned long enough = PAGE_HINTING_SIGNIFICANT_PAGES;
 	struct zone *zone = first_zone()->zone;
 	struct host *host = test->priv;
-	struct page *pages[64];
-	unsigned long taken;
-	LIST_HEAD(blocks);
-	int i;
+	struct page *page, *next;
+	unsigned long nr;
+	LIST_HEAD(pages);
 
 	/* It is in flight from here on, as otherwise nobody asks to be told. */
 	wait_for_block(test);
-	taken = take_blocks(&blocks, enough);
-	drain_all_pages(zone);
-	for (i = 0; i < ARRAY_SIZE(pages); i++) {
-		pages[i] = alloc_page(GFP_KERNEL);
-		KUNIT_EXPECT_NOT_NULL(test, pages[i]);
+	for (nr = 0; nr < 4 * enough; nr++) {
+		page = alloc_page(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+		if (!page)
+			break;
+		list_add(&page->lru, &pages);
 	}
 	KUNIT_ASSERT_TRUE(test, wait_for(!first_zone()->drain_lists));
 	WRITE_ONCE(host->arms_late, true);
-	/* For less than some MiB the lists are left alone. */
-	free_blocks(&blocks);
-	for (i = 0; i < ARRAY_SIZE(pages); i++)
-		if (pages[i])
-			__free_page(pages[i]);
-	if (taken < enough)
-		kunit_skip(test, "not enough memory");
-	/* The kernel keeps fewer there, or empties them itself, at times. */
-	if (pages_in_lists(zone) < (int)ARRAY_SIZE(pages) / 2)
+	list_for_each_entry_safe(page, next, &pages, lru)
+		__free_page(page);
+	/* How much the kernel keeps there depends on the zone and its use. */
+	if (pages_in_lists(zone) < enough)
 		kunit_skip(test, "the per-CPU lists do not hold this much");
 
 	KUNIT_EXPECT_TRUE(test, wait_for(!READ_ONCE(host->arms_late)));
-	KUNIT_EXPECT_TRUE(test, wait_for(pages_in_lists(zone) <
-					 (int)ARRAY_SIZE(pages) / 2));
+	KUNIT_EXPECT_TRUE(test, wait_for(pages_in_lists(zone) < enough));
 }
 
 /* Memory that has to stay, and is looked at rarely, does not hide a free. */
@@ -1618,32 +1612,37 @@ static void host_memory_is_no_demand(struct kunit *test)
 {
 	const unsigned long pages = 4 * MAX_ORDER_NR_PAGES;
 	struct page_hinting_zone *pz = first_zone();
-	struct page_hinting_sample before, taken, given;
+	struct page_hinting_sample before, seen[3];
 	struct page *page;
 	LIST_HEAD(blocks);
+	unsigned int i;
 
 	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
 	page_hinting_take_sample(pz, &before);
 	KUNIT_EXPECT_GE(test, take_blocks(&blocks, pages), pages);
 	list_for_each_entry(page, &blocks, lru)
 		page_hinting_gone(page, 1L << TEST_LOW_ORDER);
-	page_hinting_take_sample(pz, &taken);
+	page_hinting_take_sample(pz, &seen[0]);
 	list_for_each_entry(page, &blocks, lru)
 		page_hinting_gone(page, -(1L << TEST_LOW_ORDER));
 	free_blocks(&blocks);
+	page_hinting_take_sample(pz, &seen[1]);
 	drain_all_pages(pz->zone);
-	page_hinting_take_sample(pz, &given);
+	page_hinting_take_sample(pz, &seen[2]);
 	page_hinting_wake(pz, PAGE_HINTING_EV_CHANGED);
 
-	KUNIT_EXPECT_EQ(test, taken.gone_pages, pages);
-	KUNIT_EXPECT_EQ(test, taken.back_pages, 0UL);
-	KUNIT_EXPECT_EQ(test, given.gone_pages, 0UL);
-	KUNIT_EXPECT_EQ(test, given.back_pages, pages);
-	/* Others may use some at the same time, and the lists hold some. */
-	KUNIT_EXPECT_LT(test, abs_diff(before.free_pages, taken.free_pages),
-			pages / 4);
-	KUNIT_EXPECT_LT(test, abs_diff(before.free_pages, given.free_pages),
-			pages / 4);
+	/* Others may use some at the same time. */
+	for (i = 0; i < ARRAY_SIZE(seen); i++) {
+		KUNIT_EXPECT_LT_MSG(test, abs_diff(before.free_pages,
+						   seen[i].free_pages),
+				    pages / 4, "sample %u", i);
+		/* What was told too late looked like demand to the first. */
+		if (i)
+			KUNIT_EXPECT_LT_MSG(test, before.free_pages -
+					    min(before.free_pages,
+						seen[i].low_pages),
+					    pages / 4, "low of %u", i);
+	}
 }
 
 static void only_one_host(struct kunit *test)

@@ -30,15 +30,13 @@
  * @small_pages: free memory in small blocks, hinted or not
  * @small_unhinted_pages: that part of it
  * @list_pages: free memory in the per-CPU lists
- * @emptied: they were emptied since the last look
- * @gone_pages: went since the last look without being needed
- * @back_pages: came back since then
- * @low_pages: the least of all free memory, and of @gone_pages, since the last
- *	look
+ * @away_pages: in a balloon
+ * @low_pages: the least of all of that since the last look
  * @low_ms: when that was, the last time
  * @sampled_pages: all free memory at the last look
  * @sampled_ms: when that was
  * @went_page_ms: pages that went since then, each times the time after that
+ * @stay_pages: it looks when a free leaves more than this unhinted
  * @wake_pages: unhinted memory in small blocks that wakes the thread
  * @look_in_ms: the thread looks after this time; 0 if it has no timer
  * @armed: it looks at the next free
@@ -61,14 +59,13 @@ struct model {
 	unsigned long small_pages;
 	unsigned long small_unhinted_pages;
 	unsigned long list_pages;
-	bool emptied;
-	unsigned long gone_pages;
-	unsigned long back_pages;
+	unsigned long away_pages;
 	unsigned long low_pages;
 	u64 low_ms;
 	unsigned long sampled_pages;
 	u64 sampled_ms;
 	u64 went_page_ms;
+	unsigned long stay_pages;
 	unsigned long wake_pages;
 	unsigned int look_in_ms;
 	bool armed;
@@ -101,7 +98,8 @@ static inline bool model_asleep(const struct model *model)
 
 static inline unsigned long model_all_pages(const struct model *model)
 {
-	return model->free_pages + model->small_pages + model->gone_pages;
+	return model->free_pages + model->small_pages + model->list_pages +
+	       model->away_pages;
 }
 
 static inline void model_note_low(struct model *model)
@@ -133,11 +131,9 @@ static inline void model_look(struct model *model, bool freed)
 		.low_ms = model->low_ms,
 		.went_ms = model_went_ms(model),
 		.freed = freed,
-		.emptied = model->emptied,
-		.gone_pages = model->gone_pages,
-		.back_pages = model->back_pages,
 		.taken_pages = model->faulted_pages -
 			       model->sampled_faulted_pages,
+		.list_pages = model->list_pages,
 		.unhinted_pages = model->unhinted_pages,
 	};
 	struct page_hinting_advice advice;
@@ -152,17 +148,15 @@ static inline void model_look(struct model *model, bool freed)
 	model->early_pages += advice.early_pages;
 	model->refaulted_pages += advice.refaulted_pages;
 	model->sampled_faulted_pages = model->faulted_pages;
-	model->gone_pages = 0;
-	model->back_pages = 0;
 	model->low_pages = model_all_pages(model);
 	model->low_ms = model->now_ms;
 	model->sampled_pages = model->low_pages;
 	model->sampled_ms = model->now_ms;
 	model->went_page_ms = 0;
-	model->emptied = advice.drain_lists;
 	model->look_in_ms = advice.look_in_ms;
+	model->stay_pages = advice.stay_pages;
 	model->wake_pages = advice.wake_pages;
-	model->armed = !model->unhinted_pages &&
+	model->armed = model->unhinted_pages <= model->stay_pages &&
 		       model->small_unhinted_pages < model->wake_pages;
 	if (advice.drain_lists) {
 		model->nr_drains++;
@@ -188,7 +182,7 @@ static inline void model_free(struct model *model, unsigned long pages)
 	model_note_low(model);
 	model->free_pages += pages;
 	model->unhinted_pages += pages;
-	if (model->armed)
+	if (model->armed && model->unhinted_pages > model->stay_pages)
 		model_look(model, true);
 }
 
@@ -198,20 +192,23 @@ static inline void model_inflate(struct model *model, unsigned long pages)
 	unsigned long unhinted_pages = min(pages, model->unhinted_pages);
 
 	model->unhinted_pages -= unhinted_pages;
-	model->faulted_pages += pages - unhinted_pages;
 	model->free_pages -= pages;
-	model->gone_pages += pages;
+	model->away_pages += pages;
 }
 
 /* And gives it back, by way of the per-CPU lists. */
 static inline void model_deflate(struct model *model, unsigned long pages,
 				 bool in_lists)
 {
-	model->back_pages += pages;
-	if (in_lists)
+	model->away_pages -= pages;
+	if (in_lists) {
 		model->list_pages += pages;
-	else
-		model_free(model, pages);
+		return;
+	}
+	model->free_pages += pages;
+	model->unhinted_pages += pages;
+	if (model->armed && model->unhinted_pages > model->stay_pages)
+		model_look(model, true);
 }
 
 static inline void model_alloc_small(struct model *model, unsigned long pages)

@@ -596,7 +596,27 @@ static void zone_going_away(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, model_asleep(&model));
 }
 
-/* The per-CPU lists are emptied once after enough moved; then no timer. */
+/* Little that is kept is no reason to look often, nor to miss a large free. */
+static void little_is_looked_at_rarely(struct kunit *test)
+{
+	struct loop_case loop = { .busy_ms = 50, .pause_ms = 3000 };
+	struct model model;
+
+	start_idle(test, &model, PRICE_MS, GIB);
+	run_loop(&model, &loop, 8, 4 * MIB);
+	run_loop(&model, &loop, 1, 4 * MIB);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 4 * MIB);
+	model.nr_looks = 0;
+	model_free(&model, 4 * MIB);
+	model_pass(&model, 2000);
+	KUNIT_EXPECT_LE(test, model.nr_looks, 6UL);
+	model.hinted_pages = 0;
+	model_free(&model, 100 * MIB);
+	model_pass(&model, WAIT_MS);
+	KUNIT_EXPECT_GE(test, model.hinted_pages, 96 * MIB);
+}
+
+/* The per-CPU lists are emptied once there is enough in them; then no timer. */
 static void lists_are_emptied_once(struct kunit *test)
 {
 	struct model model;
@@ -604,16 +624,19 @@ static void lists_are_emptied_once(struct kunit *test)
 	start_idle(test, &model, PRICE_MS, GIB);
 	model.nr_drains = 0;
 	model.hinted_pages = 0;
-	model.list_pages = 20 * MIB;
-	model_free(&model, 7 * MIB);
+	model.list_pages = 7 * MIB;
+	model_free(&model, 20 * MIB);
 	model_pass(&model, 2 * WAIT_MS);
 	KUNIT_EXPECT_EQ(test, model.nr_drains, 0UL);
+	KUNIT_EXPECT_EQ(test, model.hinted_pages, 20 * MIB);
+	KUNIT_EXPECT_TRUE(test, model_asleep(&model));
+	model.list_pages += 3 * MIB;
 	model_free(&model, 3 * MIB);
 	model_pass(&model, WAIT_MS);
 	KUNIT_EXPECT_EQ(test, model.nr_drains, 1UL);
 	/* What they held was as idle as the rest. */
 	model_pass(&model, 1);
-	KUNIT_EXPECT_EQ(test, model.hinted_pages, 30 * MIB);
+	KUNIT_EXPECT_EQ(test, model.hinted_pages, 33 * MIB);
 	model_pass(&model, 10 * PRICE_MS);
 	KUNIT_EXPECT_EQ(test, model.nr_drains, 1UL);
 	KUNIT_EXPECT_TRUE(test, model_asleep(&model));
@@ -965,12 +988,20 @@ static void check_advice(struct kunit *test,
 	KUNIT_EXPECT_LE(test, advice->small_pages, PAGE_HINTING_SLICE_PAGES);
 	KUNIT_EXPECT_GE(test, advice->small_order, policy->lowest_order);
 	KUNIT_EXPECT_LE(test, advice->small_order, policy->usual_order);
-	/* Whoever keeps something looks again. */
+	/* Whoever keeps something looks again, or is told of a free. */
 	if (advice->hint_pages < sample->unhinted_pages) {
+		unsigned int most_ms = max(policy->refault_cost_ms / 64, 1U);
+
+		if (advice->stay_pages < ULONG_MAX) {
+			KUNIT_EXPECT_LE(test, advice->stay_pages,
+					2 * PAGE_HINTING_SIGNIFICANT_PAGES);
+			most_ms *= 4;
+		}
 		KUNIT_EXPECT_GT(test, advice->look_in_ms, 0U);
-		KUNIT_EXPECT_LE(test, advice->look_in_ms,
-				max(policy->refault_cost_ms / 64, 1U));
+		KUNIT_EXPECT_LE(test, advice->look_in_ms, most_ms);
 	}
+	if (sample->list_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
+		KUNIT_EXPECT_GT(test, advice->look_in_ms, 0U);
 	if (advice->drain_lists || advice->small_pages)
 		KUNIT_EXPECT_EQ(test, advice->look_in_ms, 1U);
 }
@@ -1000,6 +1031,7 @@ static void hint_is_bounded(struct kunit *test)
 			sample.went_ms = sample.low_ms;
 			sample.free_pages = random_pages(&seed);
 			sample.low_pages = random_pages(&seed);
+			sample.list_pages = random_pages(&seed) % (sample.free_pages + 1);
 			sample.unhinted_pages = random_pages(&seed);
 			sample.small_pages[next_random(&seed) % NR_PAGE_ORDERS] =
 				random_pages(&seed) % (16 * GIB);
@@ -1034,8 +1066,10 @@ static void full_stack(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, policy.nr_layers, PAGE_HINTING_LAYERS);
 	sample.low_pages = sample.free_pages;
 	sample.now_ms += WAIT_MS;
+	sample.list_pages = PAGE_HINTING_SIGNIFICANT_PAGES;
+	sample.unhinted_pages = sample.free_pages - sample.list_pages;
 	advice = page_hinting_policy_step(&policy, &sample);
-	KUNIT_EXPECT_EQ(test, advice.hint_pages, sample.free_pages);
+	KUNIT_EXPECT_EQ(test, advice.hint_pages, sample.unhinted_pages);
 	KUNIT_EXPECT_TRUE(test, advice.drain_lists);
 
 	/* All of it goes at once. */
@@ -1043,6 +1077,7 @@ static void full_stack(struct kunit *test)
 	sample.low_pages = 0;
 	sample.low_ms = sample.now_ms;
 	sample.went_ms = sample.low_ms;
+	sample.list_pages = 0;
 	sample.unhinted_pages = 0;
 	advice = page_hinting_policy_step(&policy, &sample);
 	KUNIT_EXPECT_EQ(test, policy.nr_layers, 1U);
@@ -1191,10 +1226,10 @@ static void balloon_takes_all(struct kunit *test)
 	model_deflate(&model, GIB, false);
 	model_look(&model, false);
 	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
-	/* What was freed before the balloon took it is not what is used now. */
+	/* The program's pause was a second, whatever the balloon did. */
 	model_alloc(&model, 500 * MIB);
 	model_look(&model, false);
-	KUNIT_EXPECT_EQ(test, model.early_pages, 0UL);
+	KUNIT_EXPECT_EQ(test, model.early_pages, 500 * MIB);
 	model_free(&model, 500 * MIB);
 	model_pass(&model, PRICE_MS);
 	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
@@ -1370,6 +1405,7 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(saw_tooth),
 	KUNIT_CASE(noise),
 	KUNIT_CASE(zone_going_away),
+	KUNIT_CASE(little_is_looked_at_rarely),
 	KUNIT_CASE(lists_are_emptied_once),
 	KUNIT_CASE_PARAM(lists_are_emptied_at_the_end, pause_gen_params),
 	KUNIT_CASE_PARAM(smaller_blocks_later, small_gen_params),
