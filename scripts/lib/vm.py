@@ -141,13 +141,17 @@ class Guest:
         machine, console, cpu = MACHINES[machine_of(self.kernel)]
         accel = 'tcg' if self.icount is not None else choose_accel(self.kernel, self.accel)
         cpu = 'host' if accel == 'kvm' else cpu
+        append = self.append
+        if self.icount is not None and machine == 'q35':
+            # Checking this timer takes 25 s of the host's, and always fails with icount.
+            append += ' nolapic_timer'
         if accel == 'tcg':
             accel += ',thread=single' if self.icount is not None else ',thread=multi'
         line = [self.qemu(), '-nodefaults', '-no-user-config', '-display', 'none',
                 '-no-reboot', '-machine', machine, '-accel', accel, '-cpu', cpu,
                 '-m', str(self.memory), '-smp', str(self.smp if self.icount is None else 1),
                 '-kernel', self.kernel, '-initrd', self.initrd, '-serial', 'stdio',
-                '-append', f'console={console} panic=-1 reboot=t loglevel=5 {self.append}'.strip()]
+                '-append', f'console={console} panic=-1 reboot=t loglevel=5 {append}'.strip()]
         if self.icount is not None:
             line += ['-icount', f'shift={self.icount},sleep=off']
         if self.balloon != 'none':
