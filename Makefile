@@ -4,7 +4,7 @@
 
 MAKEFLAGS += --no-print-directory
 CONFIG ?= hinting
-export BASE KSRC MEM ACCEL JOBS ONLY RUNS FULL
+export BASE KSRC MEM ACCEL JOBS ONLY RUNS WALL
 
 .PHONY: help run check check-all bench kernel series assemble refresh kunit lint clean
 
@@ -12,7 +12,7 @@ help:
 	@echo 'make run       show a guest that gives its memory back: a table and a picture'
 	@echo 'make check     test everything: KUnit, selftests in guests, the host'"'"'s view'
 	@echo 'make check-all the same, and what takes long: guests of arm64'
-	@echo 'make bench     measure it, in half an hour; FULL=1: all, in hours, goes on where it was'
+	@echo 'make bench     measure it against mainline, in half an hour; goes on where it was stopped'
 	@echo 'make kernel    build a guest kernel; the last line is the path of its bzImage'
 	@echo 'make series    write the patches for git am into out/series-BASE/'
 	@echo 'make assemble  make build/linux-BASE, the git tree with the series in it'
@@ -27,10 +27,10 @@ help:
 	@echo '  CONFIG  for make kernel: hinting, off, debug, debug+off, arm64 (configs/)'
 	@echo '  MEM     memory of the guest in MiB'
 	@echo '  ACCEL   auto, kvm or tcg'
-	@echo '  ONLY    for make bench: a regular expression over the scenarios'"'"' names'
-	@echo '  RUNS    for make bench: how many runs of each'
-	@echo '  FULL    for make bench: 1 for everything'
-	@echo '  JOBS    how many compilers at once (all processors)'
+	@echo '  ONLY    for make bench: a regular expression over the cases'
+	@echo '  WALL    for make bench: 1 measures in the time that passes, too, in hours'
+	@echo '  RUNS    for make bench: how many runs of each of these (5)'
+	@echo '  JOBS    how many compilers, or guests of make bench, at once (all processors)'
 	@echo
 	@echo 'What each part does: scripts/NAME -h'
 

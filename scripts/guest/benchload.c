@@ -3,12 +3,20 @@
  * The loads of the benchmark. Each does a fixed amount of work and prints
  * what it took in lines that begin with "###":
  *
- *   benchload churn MIB PAUSE_MS CYCLES    allocate, touch and free, in a loop
- *   benchload faults KIND TASKS MIB ROUNDS map, touch and unmap, in a loop
+ *   benchload sample EVERY_MS              let the host look at us, for ever
+ *   benchload watch SECONDS                the same, often at first and ever less
+ *   benchload drain MIB SECONDS            fill memory, free it, watch
+ *   benchload churn MIB PAUSE_MS CYCLES [KEPT_MIB SECONDS]
+ *                                          allocate, touch and free, in a loop;
+ *                                          in the end, watch; KEPT_MIB lie beside
+ *                                          it until then
+ *   benchload faults KIND MIB ROUNDS       map, touch and unmap, in a loop
  *                                          KIND: anon, huge or file (tmpfs)
- *   benchload build PROCESSES JOBS         short processes, page cache grows;
- *                                          also says how much they touched
- *                                          within the first second
+ *   benchload build PROCESSES JOBS [MS]    short processes, page cache grows; each
+ *                                          lives for at least so long
+ *   benchload database MIB SECONDS         a buffer that stays, queries, a log
+ *   benchload containers SLOTS SECONDS     processes start, work and stop
+ *   benchload threads NAME                 what threads of that name did so far
  *   benchload scatter MIB CYCLES PAUSE_MS  free and touch pieces of any size
  *   benchload holes MIB PIECE_KIB SECONDS [COMMAND]
  *                                          free every second piece, wait (while
@@ -17,9 +25,10 @@
  *                                          memory, until COMMAND has ended:
  *                                          each is one free block, aligned
  */
+#include <dirent.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,11 +43,25 @@
 #define PIECE_BYTES_MAX	MIB
 #define PAGEMAP		"/proc/self/pagemap"
 #define PAGEMAP_FRAME	((1ULL << 55) - 1)
-/* So much is touched between two looks at the clock. */
-#define PROGRESS_BYTES	(64 * 1024UL)
+/* The first bytes of QEMU's pvpanic device, where scripts/bench puts it. */
+#define STOPPER		"/sys/bus/pci/devices/0000:00:10.0/resource0"
+#define STOPPER_BYTES	4096
+#define STOPPER_STOP	1
+/* Two looks are at least so far apart, and a fiftieth of the time since the free. */
+#define WATCH_MIN_MS	2
+#define WATCH_PARTS	50
+/* The steps in which a compiler's memory grows while it lives. */
+#define BUILD_STEPS	8
+/* What a query takes, and the log before it begins anew; a container's working set. */
+#define QUERY_MAX	(64 * MIB)
+#define LOG_BYTES	MIB
+#define LOG_MAX		64
+#define READ_BYTES	(64 * 1024UL)
+#define CONTAINER_MIN	(50 * MIB)
+#define CONTAINER_MAX	(200 * MIB)
 
 /* The same numbers in every run. */
-static uint32_t next_random(uint32_t *state)
+static unsigned int next_random(unsigned int *state)
 {
 	*state = *state * 1664525 + 1013904223;
 	return *state >> 8;
@@ -50,25 +73,95 @@ static void fail(const char *what)
 	exit(1);
 }
 
-static int churn(size_t bytes, long pause_ms, long cycles)
+static long between(unsigned int *state, long least, long most)
 {
-	long i, start_us;
-	uint64_t start;
-	char *p;
+	return least + next_random(state) % (most - least + 1);
+}
 
-	for (i = 0; i < cycles; i++) {
-		start_us = now_us();
-		start = now_cycles();
-		p = map_bytes(bytes, -1);
-		write_pages(p, bytes);
-		start = now_cycles() - start;
-		printf("### alloc %ld %ld us %llu cycles\n", i,
-		       now_us() - start_us, (unsigned long long)start);
-		fflush(stdout);
-		munmap(p, bytes);
-		sleep_ms(pause_ms);
+/*
+ * Say what time it is and what is free, and have the host stop this guest: it
+ * looks how large we are, and lets us go on. That takes no time of the guest's.
+ */
+static void sample(const char *what)
+{
+	static char *stopper;
+	struct sysinfo info;
+	int fd;
+
+	if (!stopper) {
+		fd = open(STOPPER, O_RDWR);
+		if (fd < 0)
+			fail(STOPPER);
+		stopper = mmap(NULL, STOPPER_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (stopper == MAP_FAILED)
+			fail("mapping " STOPPER);
+		close(fd);
+	}
+	sysinfo(&info);
+	printf("### at %ld us free %lu KiB %s\n", now_us(), info.freeram * info.mem_unit / 1024,
+	       what);
+	fflush(stdout);
+	__atomic_store_n(stopper, STOPPER_STOP, __ATOMIC_SEQ_CST);
+}
+
+static void sample_forever(long every_ms)
+{
+	for (;;) {
+		sample("beside");
+		sleep_ms(every_ms);
+	}
+}
+
+static int watch(long seconds)
+{
+	long start = now_us() / 1000, ms = 0;
+
+	while (ms < seconds * 1000) {
+		sleep_ms(ms / WATCH_PARTS > WATCH_MIN_MS ? ms / WATCH_PARTS : WATCH_MIN_MS);
+		sample("after");
+		ms = now_us() / 1000 - start;
 	}
 	return 0;
+}
+
+static char *fill(size_t bytes)
+{
+	char *p = map_bytes(bytes, -1);
+
+	write_pages(p, bytes);
+	return p;
+}
+
+static int drain(size_t bytes, long seconds)
+{
+	char *p = fill(bytes);
+
+	sample("freed");
+	munmap(p, bytes);
+	return watch(seconds);
+}
+
+/* The last time, what is kept goes with it. */
+static int churn(size_t bytes, long pause_ms, long cycles, size_t kept_bytes, long seconds)
+{
+	char *p, *kept = kept_bytes ? fill(kept_bytes) : NULL;
+	unsigned long long start;
+
+	while (cycles--) {
+		sample("begin");
+		start = now_cycles();
+		p = fill(bytes);
+		start = now_cycles() - start;
+		sample(cycles ? "end" : "freed");
+		printf("### alloc %llu cycles\n", start);
+		fflush(stdout);
+		munmap(p, bytes);
+		if (cycles)
+			sleep_ms(pause_ms);
+	}
+	if (kept)
+		munmap(kept, kept_bytes);
+	return watch(seconds);
 }
 
 static int open_file(size_t bytes)
@@ -109,42 +202,16 @@ static void wait_children(long tasks)
 	}
 }
 
-static void fault_task(const char *kind, size_t bytes, long rounds, int go)
+static int faults(const char *kind, size_t bytes, long rounds)
 {
 	int fd = strcmp(kind, "file") ? -1 : open_file(bytes);
-	char c;
+	unsigned long long start;
 
 	fault_rounds(kind, fd, bytes, 1);
-	if (read(go, &c, 1) < 0)
-		fail("waiting for the start");
-	fault_rounds(kind, fd, bytes, rounds);
-	_exit(0);
-}
-
-static int faults(const char *kind, long tasks, size_t bytes, long rounds)
-{
-	long i, start_us;
-	uint64_t start;
-	int go[2];
-
-	if (pipe(go))
-		fail("pipe");
-	for (i = 0; i < tasks; i++) {
-		if (!fork()) {
-			close(go[1]);
-			fault_task(kind, bytes, rounds, go[0]);
-		}
-	}
-	/* By then each has made its first round and waits. */
-	sleep_ms(2000);
-	start_us = now_us();
 	start = now_cycles();
-	close(go[1]);
-	wait_children(tasks);
-	start = now_cycles() - start;
-	printf("### faults %s tasks %ld MiB %zu us %ld cycles %llu\n", kind,
-	       tasks, tasks * rounds * bytes / MIB, now_us() - start_us,
-	       (unsigned long long)start);
+	fault_rounds(kind, fd, bytes, rounds);
+	printf("### pages %s MiB %zu cycles %llu\n", kind, rounds * bytes / MIB,
+	       now_cycles() - start);
 	return 0;
 }
 
@@ -165,45 +232,31 @@ static void copy_source(long number, char *buffer)
 		fail(path);
 }
 
-/* For this process and its children. */
-static void *map_shared(size_t bytes)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED)
-		fail("mapping shared memory");
-	return p;
-}
-
 static size_t compiler_bytes(long number)
 {
-	uint32_t seed = number;
+	unsigned int seed = number;
 
 	return COMPILER_MIN +
 	       next_random(&seed) % (COMPILER_MAX - COMPILER_MIN);
 }
 
-static void compile(long number, long start_us, size_t *early)
+/* Memory grows while the compiler computes: here it sleeps, which is the same to memory. */
+static void compile(long number, long life_ms)
 {
-	size_t bytes = compiler_bytes(number), at;
-	char *p = map_bytes(bytes, -1);
+	size_t bytes = compiler_bytes(number) / BUILD_STEPS;
+	long step;
 
-	copy_source(number, p);
-	for (at = 0; at < bytes; at += PROGRESS_BYTES) {
-		write_pages(p + at, bytes - at < PROGRESS_BYTES ?
-				    bytes - at : PROGRESS_BYTES);
-		if (now_us() - start_us < 1000000)
-			__atomic_fetch_add(early, PROGRESS_BYTES,
-					   __ATOMIC_RELAXED);
+	copy_source(number, map_bytes(SOURCE_BYTES, -1));
+	for (step = 0; step < BUILD_STEPS; step++) {
+		fill(bytes);
+		sleep_ms(life_ms / BUILD_STEPS);
 	}
 	_exit(0);
 }
 
-static int build(long processes, long jobs)
+static int build(long processes, long jobs, long life_ms)
 {
 	long i, running = 0, start_us = now_us();
-	size_t *early = map_shared(sizeof(*early));
 
 	if (mkdir(OBJECTS, 0700) && errno != EEXIST)
 		fail(OBJECTS);
@@ -213,17 +266,151 @@ static int build(long processes, long jobs)
 			running--;
 		}
 		if (!fork())
-			compile(i, start_us, early);
+			compile(i, life_ms);
 		running++;
 	}
 	wait_children(running);
 	printf("### built %ld in %ld us\n", processes, now_us() - start_us);
-	printf("### %zu KiB in the first second\n", *early / 1024);
+	return 0;
+}
+
+/* A sort or a join: 1 to 64 MiB, small ones more often, for a moment. */
+static void query(unsigned int *seed)
+{
+	size_t bytes = MIB << between(seed, 0, 5);
+	char *p;
+
+	bytes += next_random(seed) % bytes;
+	if (bytes > QUERY_MAX)
+		bytes = QUERY_MAX;
+	p = fill(bytes);
+	sleep_ms(between(seed, 5, 200));
+	munmap(p, bytes);
+}
+
+/* Read from somewhere on the disk, and write to a log that begins anew when it is full. */
+static void file_io(int disk, int log, long number, unsigned int *seed, char *buffer)
+{
+	off_t size = lseek(disk, 0, SEEK_END);
+	int i;
+
+	for (i = 0; i < 8; i++)
+		if (pread(disk, buffer, READ_BYTES,
+			  next_random(seed) % (size / READ_BYTES) * READ_BYTES) < 0)
+			fail("reading " DISK);
+	if (number % LOG_MAX == 0 && ftruncate(log, 0))
+		fail("emptying the log");
+	if (pwrite(log, buffer, LOG_BYTES, number % LOG_MAX * LOG_BYTES) != (ssize_t)LOG_BYTES)
+		fail("writing the log");
+}
+
+static int database(size_t bytes, long seconds)
+{
+	long end_us = now_us() + seconds * 1000000, queries = 0;
+	int disk = open(DISK, O_RDONLY), log = open_file(0);
+	char *buffer = fill(LOG_BYTES);
+	unsigned int seed = 1;
+
+	if (disk < 0)
+		fail(DISK);
+	fill(bytes);
+	while (now_us() < end_us) {
+		query(&seed);
+		file_io(disk, log, queries++, &seed, buffer);
+		sleep_ms(between(&seed, 20, 500));
+	}
+	printf("### %ld queries\n", queries);
+	return 0;
+}
+
+/* Uses its working set, a part of it anew again and again, for 2 to 10 s. */
+static void container(unsigned int *seed)
+{
+	size_t bytes = between(seed, CONTAINER_MIN, CONTAINER_MAX), part = bytes / 8;
+	long left_ms = between(seed, 2000, 10000), ms;
+	char *p = fill(bytes);
+
+	while (left_ms > 0) {
+		ms = between(seed, 100, 1000);
+		sleep_ms(ms);
+		left_ms -= ms;
+		madvise(p, part, MADV_DONTNEED);
+		write_pages(p, part);
+	}
+	_exit(0);
+}
+
+/* In each slot one runs after the other, with pauses of up to 5 s. */
+static void container_slot(long slot, long end_us)
+{
+	unsigned int seed = slot + 1;
+
+	while (now_us() < end_us) {
+		sleep_ms(between(&seed, 500, 5000));
+		next_random(&seed);
+		if (!fork())
+			container(&seed);
+		wait_children(1);
+	}
+	_exit(0);
+}
+
+static int containers(long slots, long seconds)
+{
+	long end_us = now_us() + seconds * 1000000, i;
+
+	for (i = 0; i < slots; i++)
+		if (!fork())
+			container_slot(i, end_us);
+	wait_children(slots);
+	return 0;
+}
+
+/* Nanoseconds that a thread ran; how often it was woken. */
+static void thread_did(int pid, unsigned long long *ran, unsigned long long *woken)
+{
+	unsigned long long switches;
+	char path[64], line[128];
+	struct timespec ts;
+	clockid_t clock;
+	FILE *f;
+
+	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &ts))
+		return;
+	*ran += ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "voluntary_ctxt_switches: %llu", &switches) == 1)
+			*woken += switches;
+	if (f)
+		fclose(f);
+}
+
+static int threads(const char *name)
+{
+	unsigned long long ran = 0, woken = 0;
+	DIR *dir = opendir("/proc");
+	struct dirent *de;
+	char path[512], comm[64];
+	FILE *f;
+
+	while (dir && (de = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/%s/comm", de->d_name);
+		f = atoi(de->d_name) ? fopen(path, "r") : NULL;
+		if (f && fgets(comm, sizeof(comm), f) && !strncmp(comm, name, strlen(name)))
+			thread_did(atoi(de->d_name), &ran, &woken);
+		if (f)
+			fclose(f);
+	}
+	if (dir)
+		closedir(dir);
+	printf("### thread %s ran %llu woken %llu\n", name, ran, woken);
 	return 0;
 }
 
 /* Give back and touch again pieces at any place; returns the bytes freed. */
-static size_t scatter_once(char *p, size_t bytes, uint32_t *seed)
+static size_t scatter_once(char *p, size_t bytes, unsigned int *seed)
 {
 	size_t goal = bytes / 3, freed = 0, piece, at;
 
@@ -242,7 +429,7 @@ static int scatter(size_t bytes, long cycles, long pause_ms)
 {
 	char *p = map_bytes(bytes, -1);
 	size_t freed = 0;
-	uint32_t seed = 1;
+	unsigned int seed = 1;
 
 	madvise(p, bytes, MADV_NOHUGEPAGE);
 	write_pages(p, bytes);
@@ -262,7 +449,7 @@ static int scatter(size_t bytes, long cycles, long pause_ms)
 struct pieces {
 	char *base;
 	size_t bytes, piece_bytes, page_bytes;
-	uint64_t *frames;
+	unsigned long long *frames;
 };
 
 static int is_hole(const struct pieces *p, size_t at)
@@ -310,7 +497,7 @@ static void find_frames(struct pieces *p)
 	p->frames = malloc(size);
 	if (fd < 0 || !p->frames ||
 	    pread(fd, p->frames, size,
-		  (uintptr_t)p->base / p->page_bytes * 8) != (ssize_t)size)
+		  (unsigned long)p->base / p->page_bytes * 8) != (ssize_t)size)
 		fail(PAGEMAP);
 	close(fd);
 	for (i = 0; i < pages; i++)
@@ -385,30 +572,50 @@ static int gaps(size_t bytes, size_t piece, const char *command)
 	return !!refill_holes(&p);
 }
 
+static int print_usage(void)
+{
+	fprintf(stderr, "usage: benchload sample EVERY_MS | watch SECONDS |\n");
+	fprintf(stderr, "       drain MIB SECONDS | threads NAME |\n");
+	fprintf(stderr, "       churn MIB PAUSE_MS CYCLES [KEPT_MIB SECONDS] |\n");
+	fprintf(stderr, "       faults anon|huge|file MIB ROUNDS |\n");
+	fprintf(stderr, "       build PROCESSES JOBS [MS] | scatter MIB CYCLES PAUSE_MS |\n");
+	fprintf(stderr, "       database MIB SECONDS | containers SLOTS SECONDS |\n");
+	fprintf(stderr, "       holes MIB PIECE_KIB SECONDS [COMMAND] |\n");
+	fprintf(stderr, "       gaps MIB PIECE_KIB COMMAND\n");
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
 	const char *cmd = argc > 1 ? argv[1] : "";
-	long n[6] = { 0 };
+	long n[7] = { 0 };
 	int i;
 
-	for (i = 2; i < argc && i < 6; i++)
+	for (i = 2; i < argc && i < 7; i++)
 		n[i] = atol(argv[i]);
-	if (!strcmp(cmd, "churn") && argc == 5)
-		return churn(n[2] * MIB, n[3], n[4]);
-	if (!strcmp(cmd, "faults") && argc == 6)
-		return faults(argv[2], n[3], n[4] * MIB, n[5]);
-	if (!strcmp(cmd, "build") && argc == 4)
-		return build(n[2], n[3]);
+	if (!strcmp(cmd, "sample") && argc == 3)
+		sample_forever(n[2]);
+	if (!strcmp(cmd, "watch") && argc == 3)
+		return watch(n[2]);
+	if (!strcmp(cmd, "drain") && argc == 4)
+		return drain(n[2] * MIB, n[3]);
+	if (!strcmp(cmd, "churn") && (argc == 5 || argc == 7))
+		return churn(n[2] * MIB, n[3], n[4], n[5] * MIB, n[6]);
+	if (!strcmp(cmd, "faults") && argc == 5)
+		return faults(argv[2], n[3] * MIB, n[4]);
+	if (!strcmp(cmd, "build") && (argc == 4 || argc == 5))
+		return build(n[2], n[3], n[4]);
+	if (!strcmp(cmd, "database") && argc == 4)
+		return database(n[2] * MIB, n[3]);
+	if (!strcmp(cmd, "containers") && argc == 4)
+		return containers(n[2], n[3]);
+	if (!strcmp(cmd, "threads") && argc == 3)
+		return threads(argv[2]);
 	if (!strcmp(cmd, "scatter") && argc == 5)
 		return scatter(n[2] * MIB, n[3], n[4]);
 	if (!strcmp(cmd, "holes") && (argc == 5 || argc == 6))
 		return holes(n[2] * MIB, n[3] * 1024, n[4], argv[5]);
 	if (!strcmp(cmd, "gaps") && argc == 5)
 		return gaps(n[2] * MIB, n[3] * 1024, argv[4]);
-	fprintf(stderr, "usage: benchload churn MIB PAUSE_MS CYCLES |\n");
-	fprintf(stderr, "       faults anon|huge|file TASKS MIB ROUNDS |\n");
-	fprintf(stderr, "       build PROCESSES JOBS | scatter MIB CYCLES PAUSE_MS |\n");
-	fprintf(stderr, "       holes MIB PIECE_KIB SECONDS [COMMAND] |\n");
-	fprintf(stderr, "       gaps MIB PIECE_KIB COMMAND\n");
-	return 2;
+	return print_usage();
 }

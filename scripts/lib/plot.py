@@ -54,7 +54,7 @@ def write_points(path, points, comment):
             data.write(f'{x:.3f} {y:.4f}\n')
 
 
-def render(directory, name, settings, command, data=''):
+def render(directory, name, settings, command):
     """Write NAME.gnuplot and what it draws, NAME.png and NAME.svg."""
     if not shutil.which('gnuplot'):
         raise vm.Failure('drawing the picture', 'gnuplot is not installed',
@@ -65,7 +65,7 @@ def render(directory, name, settings, command, data=''):
         out.write(STYLE + settings)
         for terminal, font, end in (('pngcairo', 'sans,14', 'png'), ('svg', 'sans,16', 'svg')):
             out.write(OUTPUT.format(terminal=terminal, font=font, name=f'{name}.{end}')
-                      + f'{command}\n{data}')
+                      + f'{command}\n')
     done = subprocess.run(['gnuplot', script], cwd=directory, text=True,
                           stderr=subprocess.PIPE, check=False)
     if done.returncode:

@@ -1,111 +1,159 @@
 # SPDX-License-Identifier: GPL-2.0
-"""results.md: the tables, the gates, and what they were measured with."""
+"""The table, one line a figure and one column a variant, and what must hold in it."""
+import dataclasses
 import math
-import os
-import platform
-import statistics
-import subprocess
 
-from bench import gates
-from bench.variants import VARIANTS
+import vm
+from bench.guests import VARIANTS
 
-NOTES = {'drain': 'times from the return of the free',
-         'churn': 'the first allocation of each run is left out of times and refaults',
-         'holes': 'times from the free; "in time": 5 s for 512 KiB, 10 s for 64, 30 s for 16',
-         'gain': 'in percent of what was freed; squeezed: the cgroup\'s limit lowered',
-         'lock': 'mainline has no such counter'}
-VERDICTS = {True: 'pass', False: '**FAIL**', None: '-'}
+BEGIN = '<!-- The table is written by scripts/bench --readme from bench/raw.csv. -->'
+END = '<!-- The end of what scripts/bench --readme writes. -->'
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """Figures of a case, side by side. What this series must keep to stands in limits,
+    one for each figure: a number, or a variant and by how much to multiply its figure."""
+    title: str
+    case: str
+    figures: tuple
+    limits: tuple = ()
+
+
+def churn_rows(mib, pause_ms):
+    case = f'churn-{mib}-{pause_ms}'
+    yield Row(f'{mib} MiB in a loop, pauses of {pause_ms} ms: comes from the host again, in all / '
+              'once learnt, %', case, ('again_percent', 'again_learnt_percent'), (None, 2))
+    if case in ('churn-512-300', 'churn-512-1500'):
+        yield Row('... an allocation takes, million instructions', case, ('alloc_minstr',),
+                  (('none', 1.03),))
+
+
+def after_rows(pause_ms):
+    case = f'after-{pause_ms}'
+    # A loop's share is freed when its next use is overdue: twice the pause and what it takes.
+    return (Row(f'384 MiB in a loop with pauses of {pause_ms} ms beside 1 GiB, both freed: 95 % '
+                'of 1 GiB / of all back after, ms', case, ('kept_ms', 'all_ms'),
+                (300, 2 * (pause_ms + 100) + 300)),
+            Row('... in the loop: kept unused, GiB x s / come again, GiB', case,
+                ('kept_gib_s', 'again_gib')))
+
+
+def holes_row(kib, limit_ms):
+    return Row(f'640 MiB freed in pieces of {kib} KiB: 95 % back after, ms / back within 30 s, %',
+               f'holes-{kib}', ('back_ms', 'back_30s_percent'), (limit_ms,))
+
+
+ROWS = [
+    *(Row(f'{gib} GiB freed: 95 % back after, ms', f'drain-{gib}', ('back_ms',), (300,))
+      for gib in (2, 8, 14)),
+    *(row for pause_ms in (100, 300, 1500, 5000) for row in churn_rows(512, pause_ms)),
+    *(row for pause_ms in (300, 1500) for row in churn_rows(64, pause_ms)),
+    Row('4 GiB freed before a loop of 512 MiB, 300 ms: 95 % of the rest back after, ms', 'mixed',
+        ('back_ms',), (300,)),
+    holes_row(512, 5000), holes_row(64, 10000), holes_row(16, 30000),
+    *(row for pause_ms in (100, 450, 1500, 5000) for row in after_rows(pause_ms)),
+    *(Row(f'{load}: the host holds more than is used, by, % / has to bring, GiB', case,
+          ('waste_percent', 'brought_gib'))
+      for load, case in (('a database', 'database'), ('containers', 'containers'),
+                         ('a build', 'phases'))),
+    Row('... 40 s after it / 30 s after its caches were dropped: holds more, by, %', 'phases',
+        ('rests_waste_percent', 'dropped_waste_percent'), (25, 25)),
+    Row('... all that, and the build and 40 s again: held, GiB x min', 'phases', ('gib_min',)),
+    Row('... the two builds take, s', 'phases', ('builds_s',), (('none', 1.01),)),
+    Row('an idle minute: its threads and kworkers are woken, times', 'drain-2', ('woken',),
+        (('none', 1.2),)),
+    Row('2 GiB freed: their instructions per GiB, million', 'drain-2', ('minstr_per_gib',)),
+    *(Row(f'instructions per page fault, {what}', 'faults', (kind,), (('out', 1.005),))
+      for kind, what in (('anon', '4 KiB'), ('huge', '2 MiB'), ('file', '4 KiB of a file'))),
+    Row('wall clock: 2 GiB freed: 95 % back after, ms', 'wall-drain-2', ('back_ms',)),
+    *(Row(f'wall clock: 512 MiB in a loop, {pause_ms} ms: an allocation takes, ms',
+          f'wall-churn-{pause_ms}', ('alloc_ms',)) for pause_ms in (300, 1500)),
+    Row('wall clock: a build of 100 processes takes, ms', 'wall-build', ('build_ms',)),
+    Row('wall clock: guests that touch and free 900 MiB, in 3.75 GiB', 'wall-density',
+        ('guests',)),
+]
 
 
 def number(value):
     if math.isinf(value):
-        return 'never'
-    return f'{value:.0f}' if abs(value) >= 1000 else f'{value:.3g}'
+        return 'not in time'
+    return f'{value:,.0f}' if abs(value) >= 100 else f'{value:.2g}' if abs(value) < 10 \
+        else f'{value:.1f}'
 
 
-def cell(values, reference):
-    """Median (least to most) ratio"""
-    if not values:
-        return '-'
-    middle = statistics.median(values)
-    text = number(middle)
-    if len(values) > 1:
-        text += f' ({number(min(values))} to {number(max(values))})'
-    if reference and not math.isinf(reference) and not math.isinf(middle):
-        text += f' x{middle / reference:.3f}'
-    return text
+def cell(store, row, variant):
+    """The medians, and the least and the most where there are several runs."""
+    parts = []
+    for figure in row.figures:
+        values = store.values(row.case, variant, figure)
+        if not values:
+            return '-'
+        text = number(store.median(row.case, variant, figure))
+        if len(values) > 1:
+            text += f' ({number(min(values))} to {number(max(values))})'
+        parts.append(text)
+    return ' / '.join(dict.fromkeys(parts)) if 'not in time' in parts[0] else ' / '.join(parts)
 
 
-def reference(results, case, variant, figure):
-    """Reporting off in the same kernel, where that was measured; None for itself."""
-    own = 'mnone' if VARIANTS[variant].image == 'mainline' else case.reference
-    base = results.median(case.name, own, figure)
-    if base is None:
-        base = results.median(case.name, case.reference, figure)
-    return None if variant in (case.reference, 'mnone') or figure.endswith('percent') else base
+def table(store):
+    variants = [name for name in VARIANTS if any(key[1] == name for key in store.runs)]
+    lines = ['| | ' + ' | '.join(VARIANTS[name].title for name in variants) + ' |',
+             '|---' * (len(variants) + 1) + '|']
+    for row in ROWS:
+        cells = [cell(store, row, variant) for variant in variants]
+        if set(cells) != {'-'}:
+            lines.append(f'| {row.title} | ' + ' | '.join(cells) + ' |')
+    return lines
 
 
-def rows(results, case):
-    variants = results.figures[case.name]
-    figures = list(dict.fromkeys(figure for found in variants.values() for figure in found))
-    for figure in figures:
-        yield figure, {variant: cell(results.values(case.name, variant, figure),
-                                     reference(results, case, variant, figure))
-                       for variant in variants}
+def gates(store):
+    """(text, whether it holds, its figure) for each limit that there is a figure for."""
+    for row in ROWS:
+        for figure, limit in zip(row.figures, row.limits):
+            value = store.median(row.case, 'series', figure)
+            if isinstance(limit, tuple):
+                other = store.median(row.case, limit[0], figure)
+                limit = None if other is None else other * limit[1]
+            if limit is not None and value is not None:
+                yield f'{row.case} {figure}, at most {number(limit)}', value <= limit, number(value)
 
 
-def table(results, scenario):
-    cases = [case for case in results.cases if case.scenario == scenario]
-    variants = [variant for variant in VARIANTS
-                if any(results.figures[case.name].get(variant) for case in cases)]
-    lines = [f'## {scenario}', '']
-    note = '; ' + NOTES[scenario] if scenario in NOTES else ''
-    lines += [f'Ratios (x) are against {VARIANTS[cases[0].reference].title}, of the same kernel '
-              f'where measured{note}.', '']
-    lines += ['| case | figure | ' + ' | '.join(VARIANTS[v].title for v in variants) + ' |',
-              '|' + '---|' * (len(variants) + 2)]
-    for case in cases:
-        for figure, cells in rows(results, case):
-            lines.append(f'| {case.name}{" (quick)" if case.quick else ""} | {figure} | '
-                         + ' | '.join(cells.get(v, '-') for v in variants) + ' |')
-    return lines + ['']
+def origin(store):
+    """The line that says of what these figures are."""
+    found = {store.origins[key] for key in store.runs}
+    if len(found) != 1:
+        raise vm.Failure('reading the results', f'{len(found)} kernels, QEMUs or commits in '
+                         f'{store.path}, and one was expected', 'make bench, with one of each')
+    base, qemu, commit = found.pop()
+    return f'Linux {base} with this series at commit {commit}, QEMU {qemu}'
 
 
-def gates_table(found):
-    lines = ['## Gates', '', '| it must show | verdict | figure |', '|---|---|---|']
-    lines += [f'| {text} | {VERDICTS[passed]} | {figure} |' for text, passed, figure in found]
-    return lines + ['']
-
-
-def qemu_version():
-    done = subprocess.run(['qemu-system-x86_64', '--version'], stdout=subprocess.PIPE,
-                          text=True, check=False)
-    return done.stdout.split('\n')[0]
-
-
-def header(images, accel, command):
-    lines = ['<!-- SPDX-License-Identifier: GPL-2.0 -->', '# Benchmark', '',
-             f'By `{command}`; {qemu_version()}, {accel}, {os.cpu_count()} CPUs, host Linux '
-             f'{platform.release()}. Medians (least to most) over the runs.', '']
-    lines += [f'* kernel "{name}": {images.paths[name]} ({images.hashes[name]})'
-              for name in images.paths]
-    if accel == 'tcg':
-        lines += ['', 'Times are those of an emulator: compare them with each other only.']
-    return lines + ['']
-
-
-def write(path, results, images, accel, command, left_out, failures):
-    """Write the file; returns the gates."""
-    found = gates.all_gates(results)
-    lines = header(images, accel, command)
-    for scenario in dict.fromkeys(case.scenario for case in results.cases):
-        lines += table(results, scenario)
-    lines += gates_table(found)
-    for run in left_out:
-        lines.append(f'* left out, the time was over: {run.case.name} {run.variant} '
-                     f'run {run.number}')
-    for (case, variant), failure in failures.items():
-        lines.append(f'* failed: {case} {variant}: {str(failure).splitlines()[0]}')
+def write(path, store, notes):
+    """results.md; returns the gates."""
+    found = list(gates(store))
+    lines = ['<!-- SPDX-License-Identifier: GPL-2.0 -->', '# Benchmark', '', origin(store) + '.',
+             '', *table(store), '', '| it must show | holds | figure |', '|---|---|---|',
+             *(f'| {text} | {"yes" if holds else "**NO**"} | {figure} |'
+               for text, holds, figure in found), '', *(f'* {note}' for note in notes)]
     with open(path, 'w', encoding='utf-8') as out:
         out.write('\n'.join(lines).rstrip() + '\n')
     return found
+
+
+def readme(path, store, check):
+    """Write the table between the two marks in README.md; or fail where it differs."""
+    with open(path, encoding='utf-8') as source:
+        text = source.read()
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise vm.Failure(f'reading {path}', 'the two comments between which the table stands '
+                         'are not there once each', f'git checkout {path}')
+    head, tail = text.split(BEGIN)[0], text.split(END)[1]
+    new = head + '\n'.join([BEGIN, '', f'Measured: {origin(store)}.', '', *table(store), '',
+                            END]) + tail
+    if check and new != text:
+        raise vm.Failure(f'checking {path}', f'its table is not that of {store.path}',
+                         'scripts/bench --readme')
+    if not check:
+        with open(path, 'w', encoding='utf-8') as out:
+            out.write(new)

@@ -1,44 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Run what is not in raw.csv yet, and say how far it is."""
-import dataclasses
-import os
+"""Run what is not in raw.csv yet, some guests at a time, and say how far it is."""
+import hashlib
+import threading
 import time
 
-import plot
 import vm
-from bench.variants import VARIANTS
-from bench.watched import MIB, Watched
+from bench.cases import Run
+from bench.store import LAST
 
-# An emulated processor may run into an int3 that is there no more, in a guest that patches
-# its own code (configs/jump.config): such a run says nothing, and is done again so often.
-EMULATORS_FAULT = 'Oops: int3'
-TRIES = 3
-# What a host needs beside the guests.
-SPARE_MIB = 768
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    case: object
-    variant: str
-    number: int
-
-
-def plan(cases, runs_of, available, quick):
-    """Variants alternate within a case; a quick one goes round all cases first."""
-    rounds = [[Run(case, variant, number) for variant in case.variants if available(variant)]
-              for case in cases for number in range(1, runs_of(case) + 1)]
-    if quick:
-        rounds.sort(key=lambda items: items[0].number if items else 0)
-    return [item for items in rounds for item in items]
+# What a host needs beside the guests, and QEMU beside its guest's memory.
+SPARE_MIB, QEMU_MIB = 1024, 256
 
 
 def duration(seconds):
-    if seconds < 90:
-        return f'{seconds:.0f} s'
-    if seconds < 5400:
-        return f'{seconds / 60:.0f} min'
-    return f'{seconds / 3600:.1f} h'
+    return f'{seconds:.0f} s' if seconds < 90 else f'{seconds / 60:.0f} min' \
+        if seconds < 5400 else f'{seconds / 3600:.1f} h'
 
 
 def available_mib():
@@ -47,92 +23,92 @@ def available_mib():
                     if line.startswith('MemAvailable:')) // 1024
 
 
-class Bench:
-    """What a measurement gets: guests, and a place for its time line."""
+def load_hash(case, programs):
+    """Changes with the programs in the guest, and with what the case asks of them."""
+    text = f'{case.memory_mib} {sorted(case.setup.items())}'.encode()
+    return hashlib.sha256(programs + text).hexdigest()[:8]
 
-    def __init__(self, images, accel, stored, out):
-        self.images, self.accel, self.store, self.out = images, accel, stored, out
-        self.guests, self.number, self.failures = [], 0, {}
-        self.fault_of_emulator = False      # in the last run
 
-    def guest(self, case, variant, command, append='', suffix='', **more):
-        what = VARIANTS[variant]
-        guest = Watched(self.images.path(what.image), what.check + command,
-                        f'bench-{case.name}-{variant}-{os.getpid()}{suffix}',
-                        append=f'{what.append} {append}'.strip(), balloon=what.balloon,
-                        accel=self.accel, **more)
-        self.guests.append(guest)
-        return guest
+class Runner:
+    """todo: [(case, variant, key)]; what cannot be run or has failed is in .notes and .failed."""
 
-    def timeline(self, case, variant, number):
-        return os.path.join(self.out, 'timelines', f'{case.name}-{variant}-{number}.dat')
+    def __init__(self, store, origin, jobs):
+        self.store, self.origin, self.jobs = store, origin, jobs
+        self.todo, self.notes, self.failed = [], [], []
+        self.count = self.done = self.used_mib = 0
+        self.budget_mib = available_mib() - SPARE_MIB
+        self.changed = threading.Condition()
 
-    def keep_timeline(self, case, variant, guest, zero_s):
-        """The resident size over time, in GiB, for the pictures."""
-        plot.write_points(self.timeline(case, variant, self.number),
-                          [(t - zero_s, rss / (1024 * MIB)) for t, rss in guest.samples],
-                          'seconds, GiB resident')
+    def estimate_s(self, case, variant):
+        return self.store.median(case.name, variant, LAST) or case.estimate_s
 
-    def key(self, run):
-        image = self.images.hash(VARIANTS[run.variant].image)
-        return run.case.name, run.variant, run.number, image, run.case.setup_text
+    def left_s(self):
+        return sum(self.estimate_s(case, variant) for case, variant, _ in self.todo) / self.jobs
 
-    def estimate_s(self, run):
-        return self.store.seconds(run.case, run.variant) or run.case.estimate_s
-
-    def measure(self, run):
-        want = run.case.setup.get('memory_mib', 1024)
-        want = run.case.setup.get('cgroup_mib', want) + SPARE_MIB
-        if available_mib() < want:
-            raise vm.Failure(f'starting {run.case.name}', f'{want} MiB of memory needed, '
-                             f'{available_mib()} are available',
-                             "make bench ONLY='smaller ones'   (or end what else runs)")
-        start = time.monotonic()
-        self.number = run.number
-        try:
-            figures = run.case.measure(self, run.case, run.variant)
-        finally:
-            self.fault_of_emulator = any(EMULATORS_FAULT in guest.text() for guest in self.guests)
-            for guest in self.guests:
-                guest.stop()
-            traces = [guest.trace for guest in self.guests if guest.trace]
-            self.guests = []
-        self.store.add(self.key(run), figures, time.monotonic() - start)
-        for trace in traces:
-            if os.path.exists(trace):
-                os.unlink(trace)
-        return figures
-
-    def run_all(self, runs, limit_s=None):
-        """The runs that the limit left out; failures are kept, and the rest goes on."""
-        todo = [run for run in runs if not self.store.has(self.key(run))]
-        print(f'{len(runs)} runs, {len(runs) - len(todo)} of them are in raw.csv already; '
-              f'{len(todo)} to do, about {duration(sum(map(self.estimate_s, todo)))}', flush=True)
-        start, left_out = time.monotonic(), []
-        for i, run in enumerate(todo):
-            if (run.case.name, run.variant) in self.failures:
+    def plan(self, wanted):
+        """What is not measured yet, and fits into this machine's memory."""
+        for case, variant, key in wanted:
+            if key in self.store.runs:
                 continue
-            if limit_s and time.monotonic() - start + self.estimate_s(run) > limit_s:
-                left_out.append(run)
+            if case.memory_mib + QEMU_MIB > self.budget_mib:
+                self.notes.append(f'{case.name} was left out: it needs {case.memory_mib} MiB, '
+                                  f'{self.budget_mib} are available')
                 continue
-            self.run_one(run, todo[i + 1:], f'[{i + 1}/{len(todo)}]')
-        return left_out
+            self.todo.append((case, variant, key))
+        self.notes = list(dict.fromkeys(self.notes))
+        self.count = len(self.todo)
+        print(f'{len(wanted)} runs{" by wall clock" if wanted and wanted[0][0].wall else ""}; '
+              f'{self.count} to do, {self.jobs} at a time, about '
+              f'{duration(self.left_s())} on a machine that does nothing else', flush=True)
 
-    def run_one(self, run, rest, where):
-        start = time.monotonic()
-        label = f'{where} {run.case.name} {run.variant} run {run.number}'
-        print(f'{label} ...', end='', flush=True)
-        for tries_left in reversed(range(TRIES)):
-            try:
-                figures = self.measure(run)
-                break
-            except vm.Failure as failure:
-                if self.fault_of_emulator and tries_left:
-                    print(f' "{EMULATORS_FAULT}", again ...', end='', flush=True)
-                    continue
-                self.failures[run.case.name, run.variant] = failure
-                print(f' failed\n{failure}', flush=True)
+    def take(self):
+        """The next that fits beside what runs; None: nothing is left."""
+        with self.changed:
+            while self.todo:
+                for i, (case, _, _) in enumerate(self.todo):
+                    if self.used_mib + case.memory_mib + QEMU_MIB <= self.budget_mib:
+                        self.used_mib += case.memory_mib + QEMU_MIB
+                        return self.todo.pop(i)
+                self.changed.wait()
+        return None
+
+    def work(self):
+        while True:
+            item = self.take()
+            if not item:
                 return
-        name, value = next(iter(figures.items()))
-        print(f' {duration(time.monotonic() - start)}, {name} {value:.4g}; left: '
-              f'{len(rest)} runs, about {duration(sum(map(self.estimate_s, rest)))}', flush=True)
+            try:
+                self.run(*item)
+            finally:
+                with self.changed:
+                    self.used_mib -= item[0].memory_mib + QEMU_MIB
+                    self.changed.notify_all()
+
+    def run(self, case, variant, key):
+        start, failure = time.monotonic(), None
+        try:
+            figures = Run(case, variant).measure()
+        except vm.Failure as error:
+            failure = str(error)
+        except Exception as error:      # a fault of ours: the other runs go on
+            failure = f'error: {type(error).__name__}: {error}'
+        took = round(time.monotonic() - start, 1)
+        with self.changed:
+            self.done += 1
+            if failure:
+                self.failed.append(f'{case.name} {variant}: {failure}')
+                told = f'failed\n{failure}'
+            else:
+                self.store.add(key, {**figures, LAST: took}, self.origin)
+                told = ', '.join(f'{name} {value:.4g}' for name, value in figures.items())
+            print(f'[{self.done}/{self.count}] {case.name} {variant}, {duration(took)}: {told}; '
+                  f'left: about {duration(self.left_s())}', flush=True)
+
+    def run_all(self):
+        begin = time.monotonic()
+        threads = [threading.Thread(target=self.work, daemon=True) for _ in range(self.jobs)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            time.sleep(0.2)     # and be there for signals
+        print(f'{self.done} runs took {duration(time.monotonic() - begin)}', flush=True)
