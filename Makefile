@@ -4,14 +4,14 @@
 
 MAKEFLAGS += --no-print-directory
 CONFIG ?= hinting
-export BASE KSRC MEM ACCEL JOBS ONLY RUNS WALL
+export BASE KSRC MEM ACCEL JOBS QEMU ONLY RUNS WALL
 
 .PHONY: help run check check-all bench kernel series assemble refresh kunit lint clean
 
 help:
 	@echo 'make run       show a guest that gives its memory back: a table and a picture'
 	@echo 'make check     test everything: KUnit, selftests in guests, the host'"'"'s view'
-	@echo 'make check-all the same, and what takes long: guests of arm64'
+	@echo 'make check-all the same, and what takes long: arm64, PREEMPT_RT, a newer QEMU'
 	@echo 'make bench     measure it against mainline, in half an hour; goes on where it was stopped'
 	@echo 'make kernel    build a guest kernel; the last line is the path of its bzImage'
 	@echo 'make series    write the patches for git am into out/series-BASE/'
@@ -27,6 +27,7 @@ help:
 	@echo '  CONFIG  for make kernel: hinting, off, debug, debug+off, arm64 (configs/)'
 	@echo '  MEM     memory of the guest in MiB'
 	@echo '  ACCEL   auto, kvm or tcg'
+	@echo '  QEMU    the program to run x86 guests with, as scripts/next-qemu prints one'
 	@echo '  ONLY    for make bench: a regular expression over the cases'
 	@echo '  WALL    for make bench: 1 measures in the time that passes, too, in hours'
 	@echo '  RUNS    for make bench: how many runs of each of these (5)'

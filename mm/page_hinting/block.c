@@ -1244,6 +1244,7 @@ void page_hinting_take_sample(struct page_hinting_zone *pz,
 {
 	unsigned long list_pages = pages_in_lists(pz->zone);
 	unsigned long flags = page_hinting_lock(pz->zone);
+	unsigned long listed_pages = pz->list_pages;
 
 	/* What went was taken out of the lists, if not off the free lists. */
 	pz->list_pages = list_pages;
@@ -1253,6 +1254,10 @@ void page_hinting_take_sample(struct page_hinting_zone *pz,
 	sample->now_ms = ktime_to_ms(ktime_get());
 	sample->free_pages = zone_free(pz);
 	sample->low_pages = pz->low_pages;
+	/* At the low, those who took so much had emptied the lists first. */
+	if (sample->free_pages > pz->low_pages &&
+	    pz->sampled_free_pages - pz->low_pages >= listed_pages)
+		sample->low_pages -= min(pz->low_pages, listed_pages);
 	sample->low_ms = sample->now_ms -
 			 jiffies_to_msecs(jiffies - pz->low_at);
 	sample->went_ms = sample->now_ms -

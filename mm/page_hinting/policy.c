@@ -309,6 +309,18 @@ static void follow(struct page_hinting_policy *policy,
 	}
 }
 
+/*
+ * When to empty the per-CPU lists; 0 is now. CPUs that use them fill them again,
+ * so this must not happen too often.
+ */
+static unsigned int drain_in_ms(struct page_hinting_policy *policy, u64 now_ms)
+{
+	if (now_ms < policy->drain_ms)
+		return policy->drain_ms - now_ms;
+	policy->drain_ms = now_ms + 4 * shortest_ms(policy);
+	return 0;
+}
+
 /**
  * page_hinting_policy_step - what to do after a look at a zone
  * @policy: the policy
@@ -334,18 +346,23 @@ page_hinting_policy_step(struct page_hinting_policy *policy,
 	fade(policy, sample->now_ms);
 	follow(policy, sample, &advice);
 	weigh(policy, sample->now_ms, &idle);
-	/* What is in the per-CPU lists is used first, so that is kept there. */
-	kept_pages = idle.kept_pages[0] -
-		     min(idle.kept_pages[0], sample->list_pages);
+	/*
+	 * What is in the per-CPU lists is used first, so that is kept there. Not
+	 * all of it: some is in blocks of another order, or of another CPU.
+	 */
+	kept_pages = idle.kept_pages[0] + PAGE_HINTING_SIGNIFICANT_PAGES;
+	kept_pages -= min(kept_pages, max(sample->list_pages,
+					  PAGE_HINTING_SIGNIFICANT_PAGES));
 	kept_pages = min(kept_pages, sample->unhinted_pages);
 	advice.hint_pages = sample->unhinted_pages - kept_pages;
 	advise_small(policy, sample, &idle, &advice);
 	if (sample->list_pages >= idle.kept_pages[0] +
 				  PAGE_HINTING_SIGNIFICANT_PAGES) {
-		advice.drain_lists = true;
-		advice.look_in_ms = 1;
-	} else if (kept_pages >= PAGE_HINTING_SIGNIFICANT_PAGES ||
-		   sample->list_pages >= PAGE_HINTING_SIGNIFICANT_PAGES) {
+		unsigned int in_ms = drain_in_ms(policy, sample->now_ms);
+
+		advice.drain_lists = !in_ms;
+		advice.look_in_ms = min_not_zero(advice.look_in_ms, in_ms ?: 1);
+	} else if (idle.kept_pages[0] >= PAGE_HINTING_SIGNIFICANT_PAGES) {
 		/* Often enough to see what is freed beside it. */
 		advice.look_in_ms = min_not_zero(advice.look_in_ms,
 						 min(idle.next_ms,

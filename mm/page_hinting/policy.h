@@ -65,6 +65,7 @@ struct page_hinting_level {
  * @layers: the free memory by its age, the oldest first; the first is as old as
  *	@start_ms, also if there is nothing in it
  * @levels: what was learnt, by depth below the peak; the last learns nothing
+ * @drain_ms: the per-CPU lists are not emptied before
  */
 struct page_hinting_policy {
 	unsigned int refault_cost_ms;
@@ -80,6 +81,7 @@ struct page_hinting_policy {
 	unsigned int nr_layers;
 	struct page_hinting_layer layers[PAGE_HINTING_LAYERS];
 	struct page_hinting_level levels[PAGE_HINTING_LEVELS + 1];
+	u64 drain_ms;
 };
 
 /**

@@ -630,13 +630,13 @@ static void lists_are_emptied_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, model.nr_drains, 0UL);
 	KUNIT_EXPECT_EQ(test, model.hinted_pages, 20 * MIB);
 	KUNIT_EXPECT_TRUE(test, model_asleep(&model));
-	model.list_pages += 3 * MIB;
+	model.list_pages += 13 * MIB;
 	model_free(&model, 3 * MIB);
 	model_pass(&model, WAIT_MS);
 	KUNIT_EXPECT_EQ(test, model.nr_drains, 1UL);
 	/* What they held was as idle as the rest. */
 	model_pass(&model, 1);
-	KUNIT_EXPECT_EQ(test, model.hinted_pages, 33 * MIB);
+	KUNIT_EXPECT_EQ(test, model.hinted_pages, 43 * MIB);
 	model_pass(&model, 10 * PRICE_MS);
 	KUNIT_EXPECT_EQ(test, model.nr_drains, 1UL);
 	KUNIT_EXPECT_TRUE(test, model_asleep(&model));
@@ -647,21 +647,26 @@ static void lists_are_emptied_at_the_end(struct kunit *test)
 {
 	const struct ms_case *pause = test->param_value;
 	struct loop_case loop = { .busy_ms = 50, .pause_ms = pause->ms };
+	unsigned long listed;
 	struct model model;
 	int i;
 
 	start_idle(test, &model, PRICE_MS, GIB);
 	run_loop(&model, &loop, 8, 512 * MIB);
 	for (i = 0; i < 20; i++) {
-		model_alloc(&model, 512 * MIB);
+		listed = model.list_pages;
+		model.list_pages = 0;
+		model_alloc(&model, 512 * MIB - listed);
 		model_pass(&model, loop.busy_ms);
-		model_free(&model, 512 * MIB);
+		model.list_pages = 112 * MIB;
+		model_free(&model, 400 * MIB);
 		model.nr_drains = 0;
 		model_pass(&model, loop.pause_ms);
 		KUNIT_EXPECT_EQ(test, model.nr_drains, 0UL);
 	}
 
-	model_alloc(&model, 512 * MIB);
+	model.list_pages = 0;
+	model_alloc(&model, 400 * MIB);
 	model_pass(&model, loop.busy_ms);
 	model.nr_drains = 0;
 	model_free(&model, 400 * MIB);
@@ -671,6 +676,69 @@ static void lists_are_emptied_at_the_end(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, model.list_pages, 0UL);
 	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
 	KUNIT_EXPECT_TRUE(test, model_asleep(&model));
+}
+
+/* What has to be kept is kept in the lists, and nearly all else is hinted. */
+static void lists_are_used_first(struct kunit *test)
+{
+	struct loop_case loop = { .busy_ms = 50, .pause_ms = 1500 };
+	struct model model;
+
+	start_idle(test, &model, PRICE_MS, GIB);
+	run_loop(&model, &loop, 8, 64 * MIB);
+	model_alloc(&model, 64 * MIB);
+	model_pass(&model, loop.busy_ms);
+	model.nr_drains = 0;
+	model.list_pages = 64 * MIB;
+	model.small_order = 3;
+	model_free_small(&model, 16 * MIB);
+	model_free(&model, 32 * MIB);
+	model_pass(&model, 9 * WAIT_MS);
+	KUNIT_EXPECT_EQ(test, model.nr_drains, 0UL);
+	/* Some of what is in the lists may be of no use to the loop. */
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 8 * MIB);
+	KUNIT_EXPECT_EQ(test, model.small_unhinted_pages, 0UL);
+}
+
+/* While it looks often, a free is no reason to look once more. */
+static void frees_do_not_wake_meanwhile(struct kunit *test)
+{
+	struct model model;
+	int i;
+
+	start_idle(test, &model, PRICE_MS, GIB);
+	model_free(&model, 100 * MIB);
+	model.nr_looks = 0;
+	for (i = 0; i < 100; i++) {
+		model_free(&model, MIB);
+		model_pass(&model, 1);
+	}
+	KUNIT_EXPECT_LE(test, model.nr_looks, 1UL);
+}
+
+/* Many CPUs that use their lists fill them again at once, for ever. */
+static void lists_that_are_used(struct kunit *test)
+{
+	struct model model;
+	int i;
+
+	start_idle(test, &model, PRICE_MS, GIB);
+	model_alloc(&model, 512 * MIB);
+	model_pass(&model, 2 * PRICE_MS);
+	model_free(&model, 512 * MIB);
+	model.nr_drains = 0;
+	model.nr_looks = 0;
+	for (i = 0; i < 5000; i++) {
+		if (model.list_pages < 20 * MIB) {
+			model.free_pages -= 20 * MIB;
+			model.unhinted_pages -= min(20 * MIB,
+						    model.unhinted_pages);
+			model.list_pages += 20 * MIB;
+		}
+		model_pass(&model, 1);
+	}
+	KUNIT_EXPECT_LE(test, model.nr_drains, 5000UL / (4 * WAIT_MS) + 1);
+	KUNIT_EXPECT_LE(test, model.nr_looks, 5000UL / WAIT_MS + 1);
 }
 
 /**
@@ -1000,7 +1068,7 @@ static void check_advice(struct kunit *test,
 		KUNIT_EXPECT_GT(test, advice->look_in_ms, 0U);
 		KUNIT_EXPECT_LE(test, advice->look_in_ms, most_ms);
 	}
-	if (sample->list_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
+	if (sample->list_pages >= 2 * PAGE_HINTING_SIGNIFICANT_PAGES)
 		KUNIT_EXPECT_GT(test, advice->look_in_ms, 0U);
 	if (advice->drain_lists || advice->small_pages)
 		KUNIT_EXPECT_EQ(test, advice->look_in_ms, 1U);
@@ -1407,6 +1475,9 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(zone_going_away),
 	KUNIT_CASE(little_is_looked_at_rarely),
 	KUNIT_CASE(lists_are_emptied_once),
+	KUNIT_CASE(lists_are_used_first),
+	KUNIT_CASE(frees_do_not_wake_meanwhile),
+	KUNIT_CASE(lists_that_are_used),
 	KUNIT_CASE_PARAM(lists_are_emptied_at_the_end, pause_gen_params),
 	KUNIT_CASE_PARAM(smaller_blocks_later, small_gen_params),
 	KUNIT_CASE(orders_of_a_mix),
