@@ -1586,6 +1586,8 @@ static void split_and_merge_are_no_demand(struct kunit *test)
 {
 	struct page_hinting_zone *pz = first_zone();
 	struct page_hinting_sample before;
+	/* The per-CPU lists have none of these: to fill them takes more. */
+	const unsigned int order = MAX_PAGE_ORDER - 2;
 	struct page *pages[8];
 	long depth = 0;
 	int i;
@@ -1593,13 +1595,13 @@ static void split_and_merge_are_no_demand(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
 	for (i = 0; i < ARRAY_SIZE(pages); i++) {
 		page_hinting_take_sample(pz, &before);
-		pages[i] = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER - 1);
+		pages[i] = alloc_pages(GFP_KERNEL, order);
 		depth = max(depth, depth_of_low(pz, before.free_pages));
 	}
 	for (i = 0; i < ARRAY_SIZE(pages); i++) {
 		page_hinting_take_sample(pz, &before);
 		if (pages[i])
-			__free_pages(pages[i], MAX_PAGE_ORDER - 1);
+			__free_pages(pages[i], order);
 		depth = max(depth, depth_of_low(pz, before.free_pages));
 	}
 	/* Others may use some at the same time. */
