@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The tests of scripts/check, in the order in which they run."""
 import errno
+import glob
 import json
 import math
 import mmap
@@ -103,14 +104,8 @@ def selftests(report, kernels):
 
 @test
 def selftests_debug(report, kernels):
-    """Each selftest in a guest of its own, with all debugging options"""
-    for name in PROGRAMS:
-        vmguest = guest(kernels, 'debug', name, tap.shell(name), append='cma=128M')
-        try:
-            vmguest.run()
-        except vm.Failure as failure:
-            report.result(False, f'debug {name}: the guest', str(failure))
-        tap.report(report, vmguest, 'debug', (name,))
+    """The same with all debugging options"""
+    selftests_of(report, kernels, 'debug', PROGRAMS)
 
 
 @test
@@ -486,7 +481,32 @@ def next_qemu(report, kernels):
         del os.environ['QEMU']
 
 
+def own_functions(image):
+    """The names of our functions in a kernel that was built here"""
+    out = image.removesuffix('/arch/x86/boot/bzImage')
+    objects = glob.glob(out + '/mm/page_hinting/*.o') + glob.glob(
+        out + '/drivers/virtio/virtio_balloon*.o')
+    done = subprocess.run(['nm', *objects], stdout=subprocess.PIPE, text=True, check=True)
+    return set(re.findall(r' [tT] (\w+)', done.stdout))
+
+
 @slow
+@test
+def kcsan(report, kernels):
+    """KCSAN, strict: of all races that it sees in the selftests, none is ours"""
+    vmguest = guest(kernels, 'hinting+kcsan', 'kcsan',
+                    ''.join(tap.shell(name) for name in PROGRAMS), append='cma=128M',
+                    timeout=3600)
+    vmguest.run()
+    tap.report(report, vmguest, 'KCSAN', PROGRAMS, may_skip=('silent', 'flush'))
+    report.result('kcsan: enabled early' in vmguest.text(), 'KCSAN: it is on')
+    races = re.findall(r'BUG: KCSAN: .* in (.*)', vmguest.text())
+    own = own_functions(kernels.get('hinting+kcsan'))
+    found = [race for race in races if own & set(re.findall(r'[a-z]\w+', race))]
+    print(f'# {len(races)} races in all', *sorted(set(races)), sep='\n#   ')
+    report.result(not found, 'KCSAN: none is in page hinting', '\n'.join(found))
+
+
 @test
 def rt(report, kernels):
     """PREEMPT_RT with lockdep: the selftests that lock most, and the kernel is silent"""

@@ -6,7 +6,7 @@ SKIP = 4        # kselftest's exit code
 LINE = re.compile(r'^(not ok|ok) \d+ (?:# (SKIP|XFAIL) )?(.*)$')
 # What a kernel prints when something is wrong with it.
 SPLAT = re.compile(
-    r'BUG:|kernel BUG at|WARNING: (?!Spectre|.*vulnerab)|KASAN:|UBSAN:|Oops|'
+    r'BUG: (?!KCSAN)|kernel BUG at|WARNING: (?!Spectre|.*vulnerab)|KASAN:|UBSAN:|Oops|'
     r'possible circular locking|possible recursive locking|inconsistent lock state|'
     r'suspicious RCU|general protection fault|unable to handle|Bad page (?:state|map)|'
     r'blocked for more than|soft lockup|self-detected stall|detected stalls|corruption|'
