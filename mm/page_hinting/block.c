@@ -28,7 +28,6 @@
 #include <linux/export.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
-#include <linux/log2.h>
 #include <linux/math64.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
@@ -49,18 +48,14 @@
 
 /*
  * In page_private() of a block in flight, from the bottom: its order, these
- * flags, when it was pulled, in microseconds as far as there is room, and a
- * value that says that the block is ours. Other owners of offline pages keep
- * small numbers or pointers there, which do not begin with this value.
+ * flags, and a value that says that the block is ours. Other owners of offline
+ * pages keep small numbers or pointers there, which do not begin with it.
  */
 #define BLOCK_ORDER		PAGE_HINTING_BLOCK_ORDER
 #define BLOCK_ACKNOWLEDGED	BIT(8)
 #define BLOCK_WAITS		BIT(9)	/* on the retry list */
-#define BLOCK_TIME_SHIFT	10
 #define BLOCK_OWNER_SHIFT	(BITS_PER_LONG - 8)
 #define BLOCK_OWNER		0x28UL
-#define BLOCK_TIME_MAX		\
-	((1UL << (BLOCK_OWNER_SHIFT - BLOCK_TIME_SHIFT)) - 1)
 
 /* Where memory has a hole, at least this much is missing. */
 #ifdef CONFIG_SPARSEMEM
@@ -72,7 +67,6 @@
 static_assert(PGTY_buddy_offline == (PGTY_buddy | PGTY_offline));
 static_assert(MAX_PAGE_ORDER <= BLOCK_ORDER);
 static_assert(!(BLOCK_ORDER & (BLOCK_ACKNOWLEDGED | BLOCK_WAITS)));
-static_assert(!((BLOCK_ACKNOWLEDGED | BLOCK_WAITS) >> BLOCK_TIME_SHIFT));
 
 /* The host's huge page, as far as it is known. Does not change while used. */
 unsigned int page_hinting_granule_order __read_mostly;
@@ -82,20 +76,6 @@ static bool type_is_eligible(int migratetype)
 {
 	return !is_migrate_isolate(migratetype) &&
 	       migratetype != MIGRATE_HIGHATOMIC;
-}
-
-/* The first few of what is counted are also events in /proc/vmstat. */
-#define VM_EVENT(_name)							\
-	static_assert(PAGE_HINTING_##_name - PAGE_HINTING_PULLED ==	\
-		      (int)PAGE_HINTING_COUNT_##_name)
-VM_EVENT(PULLED);
-VM_EVENT(SUBMITTED);
-VM_EVENT(ACKNOWLEDGED);
-VM_EVENT(RETURNED);
-
-static unsigned long now_us(void)
-{
-	return ktime_to_us(ktime_get());
 }
 
 /*
@@ -110,22 +90,6 @@ static bool is_with_provider(const struct page *page)
 	       private >> BLOCK_OWNER_SHIFT == BLOCK_OWNER &&
 	       !(private & BLOCK_WAITS) &&
 	       (private & BLOCK_ORDER) <= MAX_PAGE_ORDER;
-}
-
-static void count(struct page_hinting_zone *pz, enum page_hinting_count what,
-		  unsigned long blocks, unsigned long pages)
-{
-	lockdep_assert_held(&pz->zone->lock);
-	pz->totals[what].blocks += blocks;
-	pz->totals[what].pages += pages;
-	if (what <= PAGE_HINTING_COUNT_RETURNED)
-		__count_vm_events(PAGE_HINTING_PULLED + what, pages);
-}
-
-static void count_pages(struct page_hinting_zone *pz,
-			enum page_hinting_count what, unsigned long pages)
-{
-	count(pz, what, 1, pages);
 }
 
 static bool is_counted(struct page_hinting_zone *pz, struct page *page)
@@ -241,10 +205,8 @@ static void uncount_hinted(struct page_hinting_zone *pz, unsigned int order,
 		pz->hinted_small_pages -= min(pz->hinted_small_pages,
 					      1UL << order);
 	/* Isolated memory goes offline, or is moved: that is no demand. */
-	if (is_migrate_isolate(migratetype)) {
-		count_pages(pz, PAGE_HINTING_COUNT_VOIDED, 1UL << order);
+	if (is_migrate_isolate(migratetype))
 		is_gone(pz, order);
-	}
 }
 
 /*
@@ -298,20 +260,6 @@ static bool is_splitting(const struct page_hinting_zone *pz)
 	return pz->keep_order && pz->keep_order != PAGE_HINTING_KEEP_NONE;
 }
 
-/* A part of a hinted block that was split is not hinted, nor was it used. */
-static void count_part(struct page_hinting_zone *pz, unsigned int order,
-		       int migratetype)
-{
-	if (!is_migrate_isolate(migratetype)) {
-		count_pages(pz, PAGE_HINTING_COUNT_SPLIT, 1UL << order);
-		pz->reused_pages -= 1UL << order;
-		return;
-	}
-	/* The block was of another type: see uncount_hinted(). */
-	count_pages(pz, PAGE_HINTING_COUNT_VOIDED, 1UL << order);
-	is_gone(pz, order);
-}
-
 void __page_hinting_added(struct page *page, struct zone *zone,
 			  unsigned int order, int migratetype)
 {
@@ -333,8 +281,13 @@ void __page_hinting_added(struct page *page, struct zone *zone,
 			pz->reused_pages -= 1UL << order;
 		return;
 	}
-	if (is_splitting(pz))
-		count_part(pz, order, migratetype);
+	/*
+	 * The part of a hinted block that is too small to keep the mark counts
+	 * as used, with what was taken of the block; not if that is isolated,
+	 * which the block was not: see uncount_hinted().
+	 */
+	if (is_splitting(pz) && is_migrate_isolate(migratetype))
+		is_gone(pz, order);
 	/* Those that are likely to merge join the tail, where the marked are. */
 	if (order < pz->min_order && pz->hinted_small_pages)
 		list_move(&page->buddy_list,
@@ -389,7 +342,6 @@ static void lose_mark(struct page_hinting_zone *pz, struct page *buddy)
 	if (!is_counted(pz, buddy) || !PageBuddyOffline(buddy) ||
 	    is_migrate_isolate(get_pageblock_migratetype(buddy)))
 		return;
-	count_pages(pz, PAGE_HINTING_COUNT_MERGED, 1UL << buddy_order(buddy));
 	pz->reused_pages -= 1UL << buddy_order(buddy);
 }
 
@@ -439,12 +391,6 @@ void __page_hinting_moved(struct page *page, struct zone *zone,
 	note_low(pz);
 }
 
-/* What was hinted and used. What was split was so because a part was used. */
-static unsigned long used_pages(const struct page_hinting_zone *pz)
-{
-	return pz->reused_pages + pz->totals[PAGE_HINTING_COUNT_SPLIT].pages;
-}
-
 /* See page_hinting_gone(). */
 void __page_hinting_gone(struct page *page, long pages)
 {
@@ -455,9 +401,9 @@ void __page_hinting_gone(struct page *page, long pages)
 	if (pz && pages > 0) {
 		pz->away_pages += pages;
 		/* What of it was hinted was not used either. */
-		pz->sampled_used_pages += min_t(unsigned long, pages,
-						used_pages(pz) -
-						pz->sampled_used_pages);
+		pz->sampled_reused_pages += min_t(unsigned long, pages,
+						  pz->reused_pages -
+						  pz->sampled_reused_pages);
 	} else if (pz) {
 		is_back(pz, -pages);
 		/* Pages are freed there first, as far as there is room. */
@@ -479,8 +425,7 @@ static bool zone_has_headroom(struct zone *zone, unsigned long pages,
 {
 	unsigned long share = zone_managed_pages(zone) /
 			      PAGE_HINTING_ZONE_SHARE;
-	unsigned long window = page_hinting_window_bytes() >> PAGE_SHIFT;
-	unsigned long stays = pages + min(window, share);
+	unsigned long stays = pages + min(page_hinting_window_pages, share);
 	enum zone_stat_item item = defrag_mode ? NR_FREE_PAGES_BLOCKS :
 						 NR_FREE_PAGES;
 	unsigned long free = zone_page_state(zone, item);
@@ -523,7 +468,6 @@ static unsigned long allowance(struct page_hinting_zone *pz, unsigned int order)
  * @limit_nr: nor more blocks than this
  * @lap_visits: list entries to visit before giving up; each hinted one that
  *	stands in the way moves to the tail, so that a lap finds all others
- * @private: what page_private() of each block begins with
  */
 struct pull {
 	struct page_hinting_zone *pz;
@@ -533,7 +477,6 @@ struct pull {
 	unsigned long limit_pages;
 	unsigned int limit_nr;
 	unsigned long lap_visits;
-	unsigned long private;
 };
 
 /* Buddy -> Offline for as much of a block as is allowed. */
@@ -558,13 +501,13 @@ static bool pull_block(struct pull *pull, struct page *page, unsigned int high,
 	pz->low_at = low_at;
 	pz->went_page_ticks = went_page_ticks;
 
-	set_page_private(page, pull->private | order);
+	set_page_private(page, BLOCK_OWNER << BLOCK_OWNER_SHIFT | order);
 	__SetPageOffline(page);
 	set_page_refcounted(page);
 	list_add_tail(&page->lru, &pz->in_flight);
 	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages + (1UL << order));
 
-	count_pages(pz, PAGE_HINTING_COUNT_PULLED, 1UL << order);
+	__count_vm_events(PAGE_HINTING_PULLED, 1UL << order);
 	trace_page_hinting_pull(page, order);
 	pull->limit_pages -= 1UL << order;
 	pull->batch->pages[pull->batch->nr++] = page;
@@ -680,8 +623,6 @@ unsigned int page_hinting_pull(struct page_hinting_zone *pz, unsigned int order,
 		.high_order = order < min_order ? min_order - 1 : MAX_PAGE_ORDER,
 		.limit_pages = limit_pages,
 		.limit_nr = min(limit_nr, PAGE_HINTING_BATCH_BLOCKS),
-		.private = BLOCK_OWNER << BLOCK_OWNER_SHIFT |
-			   (now_us() & BLOCK_TIME_MAX) << BLOCK_TIME_SHIFT,
 	};
 	bool more, first = true;
 
@@ -731,28 +672,11 @@ static void give(struct zone *zone, struct page *page, unsigned int order)
 				  get_pageblock_migratetype(page + i));
 }
 
-/*
- * Account for a block that is free again, with @gained_pages more hinted than
- * before. Of what was acknowledged the rest has no mark.
- */
-static void account_home(struct page_hinting_zone *pz, unsigned int order,
-			 unsigned long private, unsigned long gained_pages)
-{
-	unsigned long pages = 1UL << order;
-
-	if (private & BLOCK_ACKNOWLEDGED && gained_pages < pages)
-		count_pages(pz, PAGE_HINTING_COUNT_VOIDED,
-			    pages - gained_pages);
-}
-
 /* Offline -> free again, unless somebody else holds a reference right now. */
 static bool put_back(struct page_hinting_zone *pz, struct page *page)
 {
-	unsigned long hinted_pages = pz->hinted_pages;
 	unsigned long reused_pages = pz->reused_pages;
-	unsigned long gained_pages = 0;
 	unsigned long private = page_private(page);
-	bool hinted = private & BLOCK_ACKNOWLEDGED && is_counted(pz, page);
 	unsigned int order = page_hinting_block_order(page);
 
 	lockdep_assert_held(&pz->zone->lock);
@@ -764,7 +688,7 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 	list_del(&page->lru);
 	__ClearPageOffline(page);
 	set_page_private(page, 0);
-	if (hinted)
+	if (private & BLOCK_ACKNOWLEDGED && is_counted(pz, page))
 		pz->keep_order = 0;
 	give(pz->zone, page, order);
 	pz->keep_order = PAGE_HINTING_KEEP_NONE;
@@ -772,21 +696,7 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 	pz->reused_pages = reused_pages;
 	/* Only now, or it would look used for a moment. */
 	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages - (1UL << order));
-	/* Less than before if a neighbour has lost its mark to it. */
-	if (hinted)
-		gained_pages = max((long)(pz->hinted_pages - hinted_pages), 0L);
-	account_home(pz, order, private, gained_pages);
 	return true;
-}
-
-/* How long did the host take for a block? */
-static void count_latency(struct page_hinting_zone *pz, struct page *page,
-			  unsigned long ack_us)
-{
-	unsigned long pulled_us = page_private(page) >> BLOCK_TIME_SHIFT;
-	unsigned long us = (ack_us - pulled_us) & BLOCK_TIME_MAX;
-
-	pz->latencies[min(fls_long(us), PAGE_HINTING_LATENCIES - 1)]++;
 }
 
 /**
@@ -805,7 +715,6 @@ struct page_hinting_zone *
 page_hinting_acknowledged(struct page *page, unsigned long *home_pages)
 {
 	struct zone *zone = page_zone(page);
-	unsigned long us = now_us();
 	unsigned long flags = page_hinting_lock(zone);
 	struct page_hinting_zone *pz = zone->hinting;
 	bool valid = pz && is_with_provider(page);
@@ -815,8 +724,10 @@ page_hinting_acknowledged(struct page *page, unsigned long *home_pages)
 		unsigned int order = page_hinting_block_order(page);
 
 		trace_page_hinting_acknowledge(page, order);
-		count_pages(pz, PAGE_HINTING_COUNT_ACKNOWLEDGED, 1UL << order);
-		count_latency(pz, page, us);
+		__count_vm_events(PAGE_HINTING_ACKNOWLEDGED, 1UL << order);
+		/* Pairs with who sums it up for a flush, or shows it. */
+		WRITE_ONCE(pz->acknowledged_pages,
+			   pz->acknowledged_pages + (1UL << order));
 		set_page_private(page, page_private(page) | BLOCK_ACKNOWLEDGED);
 		if (put_back(pz, page))
 			*home_pages = 1UL << order;
@@ -827,23 +738,6 @@ page_hinting_acknowledged(struct page *page, unsigned long *home_pages)
 		pr_err_ratelimited("the host acknowledged pfn %#lx, which it did not have\n",
 				   page_to_pfn(page));
 	return valid ? pz : NULL;
-}
-
-/**
- * page_hinting_submitted - the host has got blocks
- * @pz: their zone
- * @nr: how many
- * @pages: how much memory
- *
- * Context: Process context. Takes the zone lock.
- */
-void page_hinting_submitted(struct page_hinting_zone *pz, unsigned int nr,
-			    unsigned long pages)
-{
-	unsigned long flags = page_hinting_lock(pz->zone);
-
-	count(pz, PAGE_HINTING_COUNT_SUBMITTED, nr, pages);
-	page_hinting_unlock(pz->zone, flags);
 }
 
 /**
@@ -870,7 +764,7 @@ page_hinting_not_acknowledged(struct page *page, unsigned long *home_pages)
 		unsigned int order = page_hinting_block_order(page);
 
 		trace_page_hinting_return(page, order);
-		count_pages(pz, PAGE_HINTING_COUNT_RETURNED, 1UL << order);
+		__count_vm_events(PAGE_HINTING_RETURNED, 1UL << order);
 		if (put_back(pz, page))
 			*home_pages = 1UL << order;
 	}
@@ -907,6 +801,7 @@ unsigned long page_hinting_retry(struct page_hinting_zone *pz)
  * @pz: the zone
  * @all: also what the host has acknowledged and somebody holds a reference to,
  *	as the zone is about to be forgotten
+ * @nr_blocks: is set to how many blocks that are
  *
  * The blocks stay PageOffline() with a reference for ever: they could still
  * be written to, so that they must not be free again. They have no owner any
@@ -914,29 +809,27 @@ unsigned long page_hinting_retry(struct page_hinting_zone *pz)
  *
  * Context: Process context. Takes the zone lock, for as many blocks as may be
  *	in flight.
- * Return: how many blocks and pages were lost.
+ * Return: how many pages were lost.
  */
-struct page_hinting_total page_hinting_lose(struct page_hinting_zone *pz,
-					    bool all)
+unsigned long page_hinting_lose(struct page_hinting_zone *pz, bool all,
+				unsigned int *nr_blocks)
 {
 	unsigned long flags = page_hinting_lock(pz->zone);
-	struct page_hinting_total lost = { };
 	struct page *page, *next;
+	unsigned long pages = 0;
 
+	*nr_blocks = 0;
 	if (all)
 		list_splice_init(&pz->retry, &pz->in_flight);
 	list_for_each_entry_safe(page, next, &pz->in_flight, lru) {
-		unsigned int order = page_hinting_block_order(page);
-
-		lost.blocks++;
-		lost.pages += 1UL << order;
-		account_home(pz, order, page_private(page), 0);
+		++*nr_blocks;
+		pages += 1UL << page_hinting_block_order(page);
 		set_page_private(page, 0);
 		list_del_init(&page->lru);
 	}
-	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages - lost.pages);
+	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages - pages);
 	page_hinting_unlock(pz->zone, flags);
-	return lost;
+	return pages;
 }
 
 static bool list_overlaps(struct list_head *list, unsigned long start_pfn,
@@ -1047,8 +940,6 @@ void page_hinting_count_start(struct page_hinting_zone *pz)
 	struct page *page;
 
 	memset(pz->nr_unhinted, 0, sizeof(pz->nr_unhinted));
-	if (pz->hinted_pages)
-		count_pages(pz, PAGE_HINTING_COUNT_VOIDED, pz->hinted_pages);
 	pz->hinted_pages = 0;
 	pz->hinted_small_pages = 0;
 	/* The key may have been switched off in the middle of a split. */
@@ -1056,12 +947,9 @@ void page_hinting_count_start(struct page_hinting_zone *pz)
 	pz->splits = false;
 	pz->merges = false;
 	/* What is acknowledged and still referenced is hinted anew, too. */
-	list_for_each_entry(page, &pz->retry, lru) {
-		account_home(pz, page_hinting_block_order(page),
-			     page_private(page), 0);
+	list_for_each_entry(page, &pz->retry, lru)
 		set_page_private(page,
 				 page_private(page) & ~BLOCK_ACKNOWLEDGED);
-	}
 	/* Pairs with the zone's thread, which begins to count then. */
 	WRITE_ONCE(pz->counted_pfn, 0);
 	pz->armed = false;
@@ -1268,13 +1156,13 @@ void page_hinting_take_sample(struct page_hinting_zone *pz,
 	if (has_ineligible(pz))
 		page_hinting_skipped(pz, PAGE_HINTING_SKIP_ISOLATED);
 
-	sample->taken_pages = used_pages(pz) - pz->sampled_used_pages;
+	sample->taken_pages = pz->reused_pages - pz->sampled_reused_pages;
 	pz->low_pages = zone_free(pz);
 	pz->low_at = jiffies;
 	pz->sampled_free_pages = pz->low_pages;
 	pz->sampled_at = jiffies;
 	pz->went_page_ticks = 0;
-	pz->sampled_used_pages = used_pages(pz);
+	pz->sampled_reused_pages = pz->reused_pages;
 	/* What is freed from here on is seen, or asked for anew. */
 	pz->armed = false;
 	page_hinting_unlock(pz->zone, flags);
@@ -1290,39 +1178,6 @@ unsigned long page_hinting_in_reach(struct page_hinting_zone *pz)
 {
 	unsigned long flags = page_hinting_lock(pz->zone);
 	unsigned long pages = pz->reach_pages;
-
-	page_hinting_unlock(pz->zone, flags);
-	return pages;
-}
-
-/**
- * page_hinting_get_total - what became of a zone's blocks
- * @pz: the zone
- * @count: which ones
- *
- * Return: how many, and how much memory, ever.
- */
-struct page_hinting_total
-page_hinting_get_total(struct page_hinting_zone *pz,
-		       enum page_hinting_count count)
-{
-	unsigned long flags = page_hinting_lock(pz->zone);
-	struct page_hinting_total total = pz->totals[count];
-
-	page_hinting_unlock(pz->zone, flags);
-	return total;
-}
-
-/**
- * page_hinting_reused - how much memory was used after it was hinted
- * @pz: the zone
- *
- * Return: in pages, ever; wraps.
- */
-unsigned long page_hinting_reused(struct page_hinting_zone *pz)
-{
-	unsigned long flags = page_hinting_lock(pz->zone);
-	unsigned long pages = pz->reused_pages;
 
 	page_hinting_unlock(pz->zone, flags);
 	return pages;

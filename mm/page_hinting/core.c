@@ -22,6 +22,7 @@
 #include <linux/reboot.h>
 #include <linux/suspend.h>
 #include <linux/timex.h>
+#include <linux/vmstat.h>
 
 #include "../internal.h"
 #include "internal.h"
@@ -53,11 +54,14 @@ struct page_hinting_device __rcu *page_hinting_dev;
 /* The device, even while it is suspended. Under the mutex. */
 static struct page_hinting_device *registered;
 
-/* The knobs, written under the mutex; what reads them reads them once. */
+/*
+ * The knobs, written under the mutex; what reads them reads them once. Hinting
+ * may be enabled without a device.
+ */
+unsigned int page_hinting_enabled = 1;
 unsigned int page_hinting_min_order;
 unsigned int page_hinting_idle_min_order;
 unsigned int page_hinting_refault_cost_ms = PAGE_HINTING_REFAULT_COST_MS;
-unsigned int page_hinting_flush_timeout_ms = PAGE_HINTING_FLUSH_TIMEOUT_MS;
 
 /*
  * No smaller block is ever submitted. Many hosts extend what they are asked to
@@ -72,7 +76,6 @@ static enum page_hinting_refusal barred = PAGE_HINTING_NOT_REFUSED;
 /* Why the last device is not used; written by xchg(). */
 static enum page_hinting_refusal refusal = PAGE_HINTING_NOT_REFUSED;
 
-static bool enabled = true;		/* what sysfs says */
 static enum page_hinting_state state;	/* written under the mutex */
 static bool order_is_by_user;		/* written under the mutex */
 static bool host_is_gone;		/* it will answer no more */
@@ -81,12 +84,14 @@ static atomic_long_t home_pages;	/* brought home ever; wraps */
 
 static int __init setup_page_hinting(char *arg)
 {
-	int err = kstrtobool(arg, &enabled);
+	bool enable;
+	int err = kstrtobool(arg, &enable);
 
-	if (!err)
-		barred = enabled ? PAGE_HINTING_NOT_REFUSED :
-				   PAGE_HINTING_REFUSED_OFF;
-	return err;
+	if (err)
+		return err;
+	page_hinting_enabled = enable;
+	barred = enable ? PAGE_HINTING_NOT_REFUSED : PAGE_HINTING_REFUSED_OFF;
+	return 0;
 }
 early_param("page_hinting", setup_page_hinting);
 
@@ -340,7 +345,6 @@ static bool take_back(struct page *page)
 /**
  * page_hinting_submit - hand a batch of blocks to the host
  * @dev: the provider
- * @pz: the zone that the blocks are of
  * @batch: the blocks, which have a place in its ring each
  *
  * The one place where blocks leave the guest, and so where their size is
@@ -350,11 +354,10 @@ static bool take_back(struct page *page)
  * Return: how many pages it took; the others are free again.
  */
 unsigned long page_hinting_submit(struct page_hinting_device *dev,
-				  struct page_hinting_zone *pz,
 				  struct page_hinting_batch *batch)
 {
-	unsigned int i, nr_submitted = 0;
 	unsigned long pages = 0;
+	unsigned int i;
 
 	for (i = 0; i < batch->nr; i++) {
 		struct page *page = batch->pages[i];
@@ -370,10 +373,9 @@ unsigned long page_hinting_submit(struct page_hinting_device *dev,
 			take_back(page);
 			continue;
 		}
-		nr_submitted++;
 		pages += 1UL << order;
 	}
-	page_hinting_submitted(pz, nr_submitted, pages);
+	count_vm_events(PAGE_HINTING_SUBMITTED, pages);
 	dev->ops->kick(dev);
 	return pages;
 }
@@ -478,7 +480,7 @@ static void stop_running(void)
 void page_hinting_enable(bool enable)
 {
 	lockdep_assert_held(&page_hinting_mutex);
-	WRITE_ONCE(enabled, enable);
+	WRITE_ONCE(page_hinting_enabled, enable);
 	/* Not between page_hinting_unregister() and the end of the reset. */
 	if (enable && registered)
 		page_hinting_zones_update();
@@ -546,16 +548,6 @@ void page_hinting_set_idle_order(unsigned int idle_min_order)
 unsigned int page_hinting_reach_order(void)
 {
 	return min(page_hinting_min_order, page_hinting_idle_min_order);
-}
-
-/**
- * page_hinting_enabled - is hinting switched on, with or without a device?
- *
- * Return: true if it is.
- */
-bool page_hinting_enabled(void)
-{
-	return READ_ONCE(enabled);
 }
 
 /* What comes after "not used: ", in the log and in sysfs. */
@@ -661,11 +653,11 @@ int page_hinting_register(struct page_hinting_device *dev)
 	rcu_assign_pointer(page_hinting_dev, dev);
 	set_state(PAGE_HINTING_DISABLED);
 	page_hinting_zones_update();
-	if (enabled)
+	if (page_hinting_enabled)
 		start_running();
 	pr_info("free memory goes to the host, from order %u on, when idle from order %u%s\n",
 		page_hinting_min_order, page_hinting_reach_order(),
-		enabled ? "" : ", once enabled");
+		page_hinting_enabled ? "" : ", once enabled");
 	return 0;
 }
 EXPORT_SYMBOL_GPL(page_hinting_register);
@@ -736,7 +728,7 @@ void page_hinting_resume(struct page_hinting_device *dev)
 	page_hinting_zones_update();
 	if (state != PAGE_HINTING_SUSPENDED)
 		return;
-	if (enabled)
+	if (page_hinting_enabled)
 		start_running();
 	else
 		stop_running();

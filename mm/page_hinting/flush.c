@@ -22,6 +22,9 @@
 #include "../internal.h"
 #include "internal.h"
 
+/* A flush gives up when nothing came home for this long. Only tests change it. */
+unsigned int page_hinting_flush_timeout_ms = 10 * MSEC_PER_SEC;
+
 /* Held by who flushes; outside all other locks of hinting. */
 static DEFINE_MUTEX(flush_mutex);
 static DECLARE_WAIT_QUEUE_HEAD(flush_wait);
@@ -144,8 +147,8 @@ static unsigned long acknowledged_pages(void)
 
 	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
 				 srcu_read_lock_held(&page_hinting_srcu))
-		pages += page_hinting_get_total(pz,
-				PAGE_HINTING_COUNT_ACKNOWLEDGED).pages;
+		/* Pairs with page_hinting_acknowledged(). */
+		pages += READ_ONCE(pz->acknowledged_pages);
 	srcu_read_unlock(&page_hinting_srcu, idx);
 	return pages;
 }
@@ -158,12 +161,10 @@ static int wait_for_all(unsigned int nr)
 	long left;
 
 	do {
-		unsigned int timeout_ms = READ_ONCE(page_hinting_flush_timeout_ms);
-
 		pages = acknowledged_pages();
 		left = wait_event_interruptible_timeout(flush_wait,
-							is_over(nr, &counting),
-							msecs_to_jiffies(timeout_ms));
+				is_over(nr, &counting),
+				msecs_to_jiffies(page_hinting_flush_timeout_ms));
 	} while (!left && (counting || acknowledged_pages() != pages));
 
 	/* Not -ERESTARTSYS: what was free when it began is another set by now. */

@@ -62,39 +62,8 @@
 #define PAGE_HINTING_REFAULT_COST_MS	6700
 /* A host that acknowledges nothing for this long is not waited for. */
 #define PAGE_HINTING_SILENCE_MS		1000
-/* A flush gives up when nothing came home for this long, unless set. */
-#define PAGE_HINTING_FLUSH_TIMEOUT_MS	10000
 /* Try this often to take back a block that somebody holds a reference to. */
 #define PAGE_HINTING_RETRY_MS		10
-
-/* Acknowledgments are counted by the power of two of microseconds they took. */
-#define PAGE_HINTING_LATENCIES		24
-
-/**
- * enum page_hinting_count - what is counted of a zone's blocks, for ever
- * @PAGE_HINTING_COUNT_PULLED: taken off the free lists
- * @PAGE_HINTING_COUNT_SUBMITTED: handed to the host
- * @PAGE_HINTING_COUNT_ACKNOWLEDGED: the host has acknowledged them
- * @PAGE_HINTING_COUNT_RETURNED: came back without that
- * @PAGE_HINTING_COUNT_SPLIT: parts of hinted blocks that were split, too small
- *	to be hinted by themselves
- * @PAGE_HINTING_COUNT_MERGED: hinted, and merged with what is not
- * @PAGE_HINTING_COUNT_VOIDED: acknowledged, but the mark was not to stay
- * @NR_PAGE_HINTING_COUNTS: how many there are
- *
- * What else was acknowledged and is not hinted any more has been used: see
- * &page_hinting_zone.reused_pages.
- */
-enum page_hinting_count {
-	PAGE_HINTING_COUNT_PULLED,
-	PAGE_HINTING_COUNT_SUBMITTED,
-	PAGE_HINTING_COUNT_ACKNOWLEDGED,
-	PAGE_HINTING_COUNT_RETURNED,
-	PAGE_HINTING_COUNT_SPLIT,
-	PAGE_HINTING_COUNT_MERGED,
-	PAGE_HINTING_COUNT_VOIDED,
-	NR_PAGE_HINTING_COUNTS,
-};
 
 /**
  * enum page_hinting_reason - why a look at a zone left free memory unhinted
@@ -150,12 +119,6 @@ enum page_hinting_event {
 	PAGE_HINTING_EV_LISTS,		/* there is much in the per-CPU lists */
 };
 
-/* Blocks, and the memory that they are. */
-struct page_hinting_total {
-	unsigned long blocks;
-	unsigned long pages;
-};
-
 /**
  * struct page_hinting_zone - hinting of one zone
  * @zone: the zone
@@ -185,12 +148,11 @@ struct page_hinting_total {
  * @hinted_pages: free and marked
  * @hinted_small_pages: that part of it below @min_order
  * @in_flight_pages: on @in_flight and @retry
- * @totals: what became of blocks; each wraps
- * @reused_pages: was hinted when somebody took it off the free lists to use
- *	it; wraps
- * @sampled_used_pages: the same, and what was split, at the last sample
- * @latencies: acknowledged within 2^index microseconds of the pull, and not
- *	within half of that; the last, later; each wraps
+ * @acknowledged_pages: the host has acknowledged so much ever; wraps; read
+ *	lockless, too
+ * @reused_pages: was hinted when somebody took it off the free lists to use it
+ *	or a part of it; wraps
+ * @sampled_reused_pages: the same at the last sample
  * @splits: a block is split right now, and its parts are on no list yet
  * @merges: a block merges right now, and its parts are on no list any more
  * @keep_order: blocks of this order and more that join a list are hinted, as
@@ -255,10 +217,9 @@ struct page_hinting_zone {
 	unsigned long sampled_free_pages;
 	unsigned long sampled_at;
 	u64 went_page_ticks;
-	struct page_hinting_total totals[NR_PAGE_HINTING_COUNTS];
+	unsigned long acknowledged_pages;
 	unsigned long reused_pages;
-	unsigned long sampled_used_pages;
-	unsigned long latencies[PAGE_HINTING_LATENCIES];
+	unsigned long sampled_reused_pages;
 	bool splits;
 	bool merges;
 	unsigned int keep_order;
@@ -308,11 +269,11 @@ extern struct mutex page_hinting_mutex;
 extern struct srcu_struct page_hinting_srcu;
 extern struct list_head page_hinting_zones;
 extern struct page_hinting_device __rcu *page_hinting_dev;
+extern unsigned int page_hinting_enabled;
 extern unsigned int page_hinting_min_order;
 extern unsigned int page_hinting_idle_min_order;
 extern unsigned int page_hinting_safe_order;
 extern unsigned int page_hinting_refault_cost_ms;
-extern unsigned int page_hinting_flush_timeout_ms;
 extern unsigned int page_hinting_nr_restores;
 
 /* block.c: what happens to a block, under the lock of its zone */
@@ -321,13 +282,11 @@ unsigned int page_hinting_pull(struct page_hinting_zone *pz, unsigned int order,
 			       struct page_hinting_batch *batch);
 struct page_hinting_zone *
 page_hinting_acknowledged(struct page *page, unsigned long *home_pages);
-void page_hinting_submitted(struct page_hinting_zone *pz, unsigned int nr,
-			    unsigned long pages);
 struct page_hinting_zone *
 page_hinting_not_acknowledged(struct page *page, unsigned long *home_pages);
 unsigned long page_hinting_retry(struct page_hinting_zone *pz);
-struct page_hinting_total page_hinting_lose(struct page_hinting_zone *pz,
-					    bool all);
+unsigned long page_hinting_lose(struct page_hinting_zone *pz, bool all,
+				unsigned int *nr_blocks);
 bool page_hinting_range_in_flight(struct page_hinting_zone *pz,
 				  unsigned long start_pfn,
 				  unsigned long end_pfn);
@@ -341,14 +300,9 @@ bool page_hinting_try_arm(struct page_hinting_zone *pz, unsigned long stay_pages
 void page_hinting_take_sample(struct page_hinting_zone *pz,
 			      struct page_hinting_sample *sample);
 unsigned long page_hinting_in_reach(struct page_hinting_zone *pz);
-struct page_hinting_total
-page_hinting_get_total(struct page_hinting_zone *pz,
-		       enum page_hinting_count count);
-unsigned long page_hinting_reused(struct page_hinting_zone *pz);
 
 /* window.c */
-void page_hinting_window_set(unsigned long bytes);
-unsigned long page_hinting_window_bytes(void);
+extern unsigned long page_hinting_window_pages;
 unsigned long page_hinting_window_in_use(void);
 unsigned long page_hinting_window_reserve(struct page_hinting_zone *pz,
 					  unsigned int order,
@@ -370,6 +324,7 @@ void page_hinting_give_up(struct page_hinting_zone *pz, bool all);
 int page_hinting_zones_init(void);
 
 /* flush.c */
+extern unsigned int page_hinting_flush_timeout_ms;
 int page_hinting_flush(bool anew);
 unsigned int page_hinting_flush_nr(void);
 unsigned long page_hinting_flush_left(void);
@@ -383,7 +338,6 @@ void page_hinting_restored(void);
 enum page_hinting_state page_hinting_get_state(void);
 unsigned int page_hinting_harvest(struct page_hinting_device *dev);
 unsigned long page_hinting_submit(struct page_hinting_device *dev,
-				  struct page_hinting_zone *pz,
 				  struct page_hinting_batch *batch);
 void page_hinting_brought_home(struct page_hinting_zone *pz,
 			       unsigned long pages, unsigned int nr_blocks);
@@ -391,7 +345,6 @@ bool page_hinting_arm(struct page_hinting_device *dev);
 bool page_hinting_host_is_gone(void);
 bool page_hinting_sleeps(void);
 const char *page_hinting_why_not(void);
-bool page_hinting_enabled(void);
 void page_hinting_enable(bool enable);
 void page_hinting_begin_anew(void);
 void page_hinting_set_order(unsigned int min_order, bool by_user);

@@ -11,34 +11,96 @@
 #include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/seq_file.h>
-#include <linux/sizes.h>
 #include <linux/slab.h>
-#include <linux/string.h>
 #include <linux/sysfs.h>
 
 #include "internal.h"
 
-#define REFAULT_COST_MIN_MS		1
-#define REFAULT_COST_MAX_MS		(24 * 60 * 60 * 1000)
-#define WINDOW_MAX_BYTES	SZ_1G
-#define FLUSH_TIMEOUT_MAX_MS	(60 * 60 * 1000)
-
-/* What may be written to "flush". */
-#define FLUSH_REST		1
-#define FLUSH_ANEW		2
+#define REFAULT_COST_MAX_MS	(24 * 60 * 60 * 1000)
 
 static struct kobject *page_hinting_kobj;
 
-/* A number within limits. Returns 0, -EINVAL or -ERANGE. */
-static int parse(const char *buf, unsigned long min, unsigned long max,
-		 unsigned long *value)
-{
-	int err = kstrtoul(buf, 10, value);
+/**
+ * struct knob - a number that may be written
+ * @attr: its file
+ * @value: where it is; written under the mutex, read without
+ * @min: the least value there is
+ * @max: the greatest
+ * @set: called under the mutex; returns 0 or an errno
+ */
+struct knob {
+	struct kobj_attribute attr;
+	unsigned int *value;
+	unsigned int min;
+	unsigned int max;
+	int (*set)(unsigned int value);
+};
 
+static struct knob *to_knob(struct kobj_attribute *attr)
+{
+	return container_of(attr, struct knob, attr);
+}
+
+static ssize_t knob_show(struct kobject *kobj, struct kobj_attribute *attr,
+			 char *buf)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(*to_knob(attr)->value));
+}
+
+static ssize_t knob_store(struct kobject *kobj, struct kobj_attribute *attr,
+			  const char *buf, size_t count)
+{
+	const struct knob *knob = to_knob(attr);
+	unsigned int value;
+	int err;
+
+	err = kstrtouint(buf, 10, &value);
 	if (err)
 		return err;
-	return *value < min || *value > max ? -ERANGE : 0;
+	if (value < knob->min || value > knob->max)
+		return -ERANGE;
+	guard(mutex)(&page_hinting_mutex);
+	return knob->set(value) ?: count;
 }
+
+static int set_enabled(unsigned int value)
+{
+	if (value && !page_hinting_wanted())
+		return -EOPNOTSUPP;
+	page_hinting_enable(value);
+	return 0;
+}
+
+static int set_min_order(unsigned int value)
+{
+	if (value < page_hinting_safe_order)
+		return -ERANGE;
+	page_hinting_set_order(value, true);
+	return 0;
+}
+
+static int set_idle_min_order(unsigned int value)
+{
+	if (value < page_hinting_safe_order)
+		return -ERANGE;
+	page_hinting_set_idle_order(value);
+	return 0;
+}
+
+static int set_refault_cost_ms(unsigned int value)
+{
+	WRITE_ONCE(page_hinting_refault_cost_ms, value);
+	page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
+	return 0;
+}
+
+#define KNOB(_name, _min, _max) (&((struct knob) {			\
+		.attr = __ATTR(_name, 0644, knob_show, knob_store),	\
+		.value = &page_hinting_##_name,				\
+		.min = (_min),						\
+		.max = (_max),						\
+		.set = set_##_name,					\
+	}).attr.attr)
 
 static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr,
 			  char *buf)
@@ -65,134 +127,6 @@ static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr,
 
 static struct kobj_attribute state_attr = __ATTR_RO(state);
 
-static ssize_t enabled_show(struct kobject *kobj, struct kobj_attribute *attr,
-			    char *buf)
-{
-	return sysfs_emit(buf, "%d\n", page_hinting_enabled());
-}
-
-static ssize_t enabled_store(struct kobject *kobj, struct kobj_attribute *attr,
-			     const char *buf, size_t count)
-{
-	unsigned long value;
-	int err;
-
-	err = parse(buf, 0, ULONG_MAX, &value);
-	if (err)
-		return err;
-	if (value > 1)
-		return -EINVAL;
-
-	guard(mutex)(&page_hinting_mutex);
-	if (value && !page_hinting_wanted())
-		return -EOPNOTSUPP;
-	page_hinting_enable(value);
-	return count;
-}
-
-static struct kobj_attribute enabled_attr = __ATTR_RW(enabled);
-
-static ssize_t min_order_show(struct kobject *kobj,
-			      struct kobj_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "%u\n", READ_ONCE(page_hinting_min_order));
-}
-
-static ssize_t min_order_store(struct kobject *kobj,
-			       struct kobj_attribute *attr, const char *buf,
-			       size_t count)
-{
-	unsigned long value;
-	int err;
-
-	guard(mutex)(&page_hinting_mutex);
-	err = parse(buf, page_hinting_safe_order, MAX_PAGE_ORDER, &value);
-	if (err)
-		return err;
-	/* At least one block has to fit into the window. */
-	if (PAGE_SIZE << value > page_hinting_window_bytes())
-		return -ERANGE;
-	page_hinting_set_order(value, true);
-	return count;
-}
-
-static struct kobj_attribute min_order_attr = __ATTR_RW(min_order);
-
-static ssize_t idle_min_order_show(struct kobject *kobj,
-				   struct kobj_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "%u\n", READ_ONCE(page_hinting_idle_min_order));
-}
-
-static ssize_t idle_min_order_store(struct kobject *kobj,
-				    struct kobj_attribute *attr,
-				    const char *buf, size_t count)
-{
-	unsigned long value;
-	int err;
-
-	guard(mutex)(&page_hinting_mutex);
-	err = parse(buf, page_hinting_safe_order, MAX_PAGE_ORDER, &value);
-	if (err)
-		return err;
-	page_hinting_set_idle_order(value);
-	return count;
-}
-
-static struct kobj_attribute idle_min_order_attr = __ATTR_RW(idle_min_order);
-
-static ssize_t window_bytes_show(struct kobject *kobj,
-				 struct kobj_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "%lu\n", page_hinting_window_bytes());
-}
-
-static ssize_t window_bytes_store(struct kobject *kobj,
-				  struct kobj_attribute *attr, const char *buf,
-				  size_t count)
-{
-	unsigned long value;
-	int err;
-
-	guard(mutex)(&page_hinting_mutex);
-	err = parse(buf, PAGE_SIZE << page_hinting_min_order, WINDOW_MAX_BYTES,
-		    &value);
-	if (err)
-		return err;
-	if (!PAGE_ALIGNED(value))
-		return -EINVAL;
-	page_hinting_window_set(value);
-	page_hinting_wake_all(PAGE_HINTING_EV_WINDOW);
-	return count;
-}
-
-static struct kobj_attribute window_bytes_attr = __ATTR_RW(window_bytes);
-
-static ssize_t refault_cost_ms_show(struct kobject *kobj,
-				    struct kobj_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "%u\n", READ_ONCE(page_hinting_refault_cost_ms));
-}
-
-static ssize_t refault_cost_ms_store(struct kobject *kobj,
-				     struct kobj_attribute *attr,
-				     const char *buf, size_t count)
-{
-	unsigned long value;
-	int err;
-
-	err = parse(buf, REFAULT_COST_MIN_MS, REFAULT_COST_MAX_MS, &value);
-	if (err)
-		return err;
-
-	guard(mutex)(&page_hinting_mutex);
-	WRITE_ONCE(page_hinting_refault_cost_ms, value);
-	page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
-	return count;
-}
-
-static struct kobj_attribute refault_cost_ms_attr = __ATTR_RW(refault_cost_ms);
-
 static ssize_t flush_show(struct kobject *kobj, struct kobj_attribute *attr,
 			  char *buf)
 {
@@ -200,47 +134,22 @@ static ssize_t flush_show(struct kobject *kobj, struct kobj_attribute *attr,
 			  (u64)page_hinting_flush_left() << PAGE_SHIFT);
 }
 
+/* 1: what is not hinted yet; 2: everything. */
 static ssize_t flush_store(struct kobject *kobj, struct kobj_attribute *attr,
 			   const char *buf, size_t count)
 {
-	unsigned long value;
+	unsigned int value;
 	int err;
 
-	err = parse(buf, 0, ULONG_MAX, &value);
+	err = kstrtouint(buf, 10, &value);
 	if (err)
 		return err;
-	if (value != FLUSH_REST && value != FLUSH_ANEW)
+	if (value != 1 && value != 2)
 		return -EINVAL;
-	err = page_hinting_flush(value == FLUSH_ANEW);
-	return err ?: count;
+	return page_hinting_flush(value == 2) ?: count;
 }
 
 static struct kobj_attribute flush_attr = __ATTR_RW(flush);
-
-static ssize_t flush_timeout_ms_show(struct kobject *kobj,
-				     struct kobj_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "%u\n",
-			  READ_ONCE(page_hinting_flush_timeout_ms));
-}
-
-static ssize_t flush_timeout_ms_store(struct kobject *kobj,
-				      struct kobj_attribute *attr,
-				      const char *buf, size_t count)
-{
-	unsigned long value;
-	int err;
-
-	err = parse(buf, 1, FLUSH_TIMEOUT_MAX_MS, &value);
-	if (err)
-		return err;
-	/* Pairs with who waits. */
-	WRITE_ONCE(page_hinting_flush_timeout_ms, value);
-	return count;
-}
-
-static struct kobj_attribute flush_timeout_ms_attr =
-	__ATTR_RW(flush_timeout_ms);
 
 static ssize_t restored_show(struct kobject *kobj, struct kobj_attribute *attr,
 			     char *buf)
@@ -252,14 +161,12 @@ static ssize_t restored_show(struct kobject *kobj, struct kobj_attribute *attr,
 static struct kobj_attribute restored_attr = __ATTR_RO(restored);
 
 static struct attribute *page_hinting_attrs[] = {
+	KNOB(enabled, 0, 1),
+	KNOB(min_order, 0, MAX_PAGE_ORDER),
+	KNOB(idle_min_order, 0, MAX_PAGE_ORDER),
+	KNOB(refault_cost_ms, 1, REFAULT_COST_MAX_MS),
 	&state_attr.attr,
-	&enabled_attr.attr,
-	&min_order_attr.attr,
-	&idle_min_order_attr.attr,
-	&window_bytes_attr.attr,
-	&refault_cost_ms_attr.attr,
 	&flush_attr.attr,
-	&flush_timeout_ms_attr.attr,
 	&restored_attr.attr,
 	NULL,
 };
@@ -273,15 +180,19 @@ static struct page_hinting_zone *to_zone(struct kobject *kobj)
 	return container_of(kobj, struct page_hinting_zone, kobj);
 }
 
-/* One of a zone's numbers, in bytes, as of one moment. */
-static ssize_t emit_pages(struct page_hinting_zone *pz, char *buf,
-			  const unsigned long *pages)
+static u64 to_bytes(unsigned long pages)
+{
+	return (u64)pages << PAGE_SHIFT;
+}
+
+/* A number that is written under the zone lock, of one moment. */
+static u64 read_bytes(struct page_hinting_zone *pz, const unsigned long *pages)
 {
 	unsigned long flags = page_hinting_lock(pz->zone);
-	u64 bytes = (u64)READ_ONCE(*pages) << PAGE_SHIFT;
+	u64 bytes = to_bytes(READ_ONCE(*pages));
 
 	page_hinting_unlock(pz->zone, flags);
-	return sysfs_emit(buf, "%llu\n", bytes);
+	return bytes;
 }
 
 #define ZONE_BYTES_ATTR(_name)						\
@@ -291,170 +202,56 @@ static ssize_t _name##_bytes_show(struct kobject *kobj,			\
 {									\
 	struct page_hinting_zone *pz = to_zone(kobj);			\
 									\
-	return emit_pages(pz, buf, &pz->_name##_pages);			\
+	return sysfs_emit(buf, "%llu\n",				\
+			  read_bytes(pz, &pz->_name##_pages));		\
 }									\
 static struct kobj_attribute _name##_bytes_attr = __ATTR_RO(_name##_bytes)
 
 ZONE_BYTES_ATTR(hinted);
 ZONE_BYTES_ATTR(unhinted);
 ZONE_BYTES_ATTR(in_flight);
-ZONE_BYTES_ATTR(refaulted);
 
-static ssize_t reused_bytes_show(struct kobject *kobj,
-				 struct kobj_attribute *attr, char *buf)
+static ssize_t stat_show(struct kobject *kobj, struct kobj_attribute *attr,
+			 char *buf)
 {
-	return sysfs_emit(buf, "%llu\n",
-			  (u64)page_hinting_reused(to_zone(kobj)) << PAGE_SHIFT);
-}
-
-static struct kobj_attribute reused_bytes_attr = __ATTR_RO(reused_bytes);
-
-static ssize_t zone_settle_ms_show(struct kobject *kobj,
-				   struct kobj_attribute *attr, char *buf)
-{
-	/* Pairs with the zone's thread. */
-	return sysfs_emit(buf, "%lu\n", READ_ONCE(to_zone(kobj)->settle_ms));
-}
-
-static struct kobj_attribute zone_settle_ms_attr =
-	__ATTR(settle_ms, 0444, zone_settle_ms_show, NULL);
-
-/* The counts of one moment, in a line. */
-static ssize_t ack_latency_us_show(struct kobject *kobj,
-				   struct kobj_attribute *attr, char *buf)
-{
+	static const char * const reasons[] = {
+		[PAGE_HINTING_SKIP_KEPT] = "kept",
+		[PAGE_HINTING_SKIP_WATERMARK] = "watermark",
+		[PAGE_HINTING_SKIP_BACK_OFF] = "back_off",
+		[PAGE_HINTING_SKIP_ISOLATED] = "isolated",
+		[PAGE_HINTING_SKIP_RING] = "ring_full",
+		[PAGE_HINTING_SKIP_WINDOW] = "window_full",
+		[PAGE_HINTING_SKIP_DISABLED] = "disabled",
+	};
 	struct page_hinting_zone *pz = to_zone(kobj);
-	unsigned long latencies[PAGE_HINTING_LATENCIES];
-	unsigned long flags;
-	unsigned int i;
-	int len = 0;
+	int len, i;
 
-	flags = page_hinting_lock(pz->zone);
-	memcpy(latencies, pz->latencies, sizeof(latencies));
-	page_hinting_unlock(pz->zone, flags);
-	for (i = 0; i < ARRAY_SIZE(latencies); i++)
-		len += sysfs_emit_at(buf, len, "%s%lu", i ? " " : "",
-				     latencies[i]);
-	return len + sysfs_emit_at(buf, len, "\n");
+	static_assert(ARRAY_SIZE(reasons) == NR_PAGE_HINTING_REASONS);
+	len = sysfs_emit(buf, "acknowledged_bytes %llu\n",
+			 read_bytes(pz, &pz->acknowledged_pages));
+	len += sysfs_emit_at(buf, len, "reused_bytes %llu\n",
+			     read_bytes(pz, &pz->reused_pages));
+	/* These pair with the zone's thread. */
+	len += sysfs_emit_at(buf, len, "refaulted_bytes %llu\n",
+			     to_bytes(READ_ONCE(pz->refaulted_pages)));
+	len += sysfs_emit_at(buf, len, "settle_ms %lu\n",
+			     READ_ONCE(pz->settle_ms));
+	for (i = 0; i < ARRAY_SIZE(reasons); i++)
+		len += sysfs_emit_at(buf, len, "not_hinted_%s %lu\n",
+				     reasons[i], READ_ONCE(pz->skips[i]));
+	return len;
 }
 
-static struct kobj_attribute ack_latency_us_attr = __ATTR_RO(ack_latency_us);
+static struct kobj_attribute stat_attr = __ATTR_RO(stat);
 
 static struct attribute *zone_attrs[] = {
 	&hinted_bytes_attr.attr,
 	&unhinted_bytes_attr.attr,
 	&in_flight_bytes_attr.attr,
-	&refaulted_bytes_attr.attr,
-	&reused_bytes_attr.attr,
-	&zone_settle_ms_attr.attr,
-	&ack_latency_us_attr.attr,
+	&stat_attr.attr,
 	NULL,
 };
-
-static const struct attribute_group zone_group = {
-	.attrs = zone_attrs,
-};
-
-/**
- * struct count_attr - a file that shows one of many counts
- * @attr: the file
- * @nr: which one
- */
-struct count_attr {
-	struct kobj_attribute attr;
-	unsigned int nr;
-};
-
-static unsigned int to_nr(struct kobj_attribute *attr)
-{
-	return container_of(attr, struct count_attr, attr)->nr;
-}
-
-static ssize_t total_bytes_show(struct kobject *kobj,
-				struct kobj_attribute *attr, char *buf)
-{
-	struct page_hinting_total total;
-
-	total = page_hinting_get_total(to_zone(kobj), to_nr(attr));
-	return sysfs_emit(buf, "%llu\n", (u64)total.pages << PAGE_SHIFT);
-}
-
-static ssize_t total_blocks_show(struct kobject *kobj,
-				 struct kobj_attribute *attr, char *buf)
-{
-	struct page_hinting_total total;
-
-	total = page_hinting_get_total(to_zone(kobj), to_nr(attr));
-	return sysfs_emit(buf, "%lu\n", total.blocks);
-}
-
-#define TOTAL_ATTR(_name, _unit, _nr) (&((struct count_attr) {		\
-		.attr = __ATTR(_name##_##_unit, 0444,			\
-			       total_##_unit##_show, NULL),		\
-		.nr = PAGE_HINTING_COUNT_##_nr,				\
-	}).attr.attr)
-
-static struct attribute *total_attrs[] = {
-	TOTAL_ATTR(pulled, bytes, PULLED),
-	TOTAL_ATTR(pulled, blocks, PULLED),
-	TOTAL_ATTR(submitted, bytes, SUBMITTED),
-	TOTAL_ATTR(submitted, blocks, SUBMITTED),
-	TOTAL_ATTR(acknowledged, bytes, ACKNOWLEDGED),
-	TOTAL_ATTR(acknowledged, blocks, ACKNOWLEDGED),
-	TOTAL_ATTR(returned, bytes, RETURNED),
-	TOTAL_ATTR(returned, blocks, RETURNED),
-	TOTAL_ATTR(split, bytes, SPLIT),
-	TOTAL_ATTR(split, blocks, SPLIT),
-	TOTAL_ATTR(merged, bytes, MERGED),
-	TOTAL_ATTR(merged, blocks, MERGED),
-	TOTAL_ATTR(voided, bytes, VOIDED),
-	TOTAL_ATTR(voided, blocks, VOIDED),
-	NULL,
-};
-
-static_assert(ARRAY_SIZE(total_attrs) == 2 * NR_PAGE_HINTING_COUNTS + 1);
-
-static const struct attribute_group total_group = {
-	.attrs = total_attrs,
-};
-
-static ssize_t skip_show(struct kobject *kobj, struct kobj_attribute *attr,
-			 char *buf)
-{
-	/* Pairs with page_hinting_skipped(). */
-	return sysfs_emit(buf, "%lu\n",
-			  READ_ONCE(to_zone(kobj)->skips[to_nr(attr)]));
-}
-
-#define SKIP_ATTR(_name, _nr) (&((struct count_attr) {			\
-		.attr = __ATTR(_name, 0444, skip_show, NULL),		\
-		.nr = PAGE_HINTING_SKIP_##_nr,				\
-	}).attr.attr)
-
-static struct attribute *skip_attrs[] = {
-	SKIP_ATTR(kept, KEPT),
-	SKIP_ATTR(watermark, WATERMARK),
-	SKIP_ATTR(back_off, BACK_OFF),
-	SKIP_ATTR(isolated, ISOLATED),
-	SKIP_ATTR(ring_full, RING),
-	SKIP_ATTR(window_full, WINDOW),
-	SKIP_ATTR(disabled, DISABLED),
-	NULL,
-};
-
-static_assert(ARRAY_SIZE(skip_attrs) == NR_PAGE_HINTING_REASONS + 1);
-
-static const struct attribute_group skip_group = {
-	.name = "not_hinted",
-	.attrs = skip_attrs,
-};
-
-static const struct attribute_group *zone_groups[] = {
-	&zone_group,
-	&total_group,
-	&skip_group,
-	NULL,
-};
+ATTRIBUTE_GROUPS(zone);
 
 static void release_zone(struct kobject *kobj)
 {

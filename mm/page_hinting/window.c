@@ -13,10 +13,12 @@
 
 #include "internal.h"
 
+/* Not more than this is in flight. Only tests change it. */
+unsigned long page_hinting_window_pages = SZ_64M >> PAGE_SHIFT;
+
 /**
- * struct window - what is in flight, and how much may be
+ * struct window - what is in flight
  * @lock: protects the rest, and each zone's part; a leaf
- * @limit_pages: not more than this in flight; read without the lock, too
  * @used_pages: in flight or reserved for it
  * @used_blocks: in flight, waiting for a reference, or reserved
  * @nr_competing: zones that have a part of it or want one
@@ -24,38 +26,13 @@
  */
 static struct window {
 	spinlock_t lock;	/* protects the rest */
-	unsigned long limit_pages;
 	unsigned long used_pages;
 	unsigned int used_blocks;
 	unsigned int nr_competing;
 	bool waited_for;
 } page_hinting_window = {
 	.lock = __SPIN_LOCK_UNLOCKED(page_hinting_window.lock),
-	.limit_pages = SZ_64M >> PAGE_SHIFT,
 };
-
-/**
- * page_hinting_window_set - set the size of the window
- * @bytes: its size; what is in flight beyond it is not called back
- */
-void page_hinting_window_set(unsigned long bytes)
-{
-	spin_lock(&page_hinting_window.lock);
-	/* Pairs with page_hinting_window_bytes(). */
-	WRITE_ONCE(page_hinting_window.limit_pages, bytes >> PAGE_SHIFT);
-	spin_unlock(&page_hinting_window.lock);
-}
-
-/**
- * page_hinting_window_bytes - the size of the window
- *
- * Return: its size in bytes.
- */
-unsigned long page_hinting_window_bytes(void)
-{
-	/* Pairs with page_hinting_window_set(). */
-	return READ_ONCE(page_hinting_window.limit_pages) << PAGE_SHIFT;
-}
 
 /**
  * page_hinting_window_in_use - how much is in flight
@@ -129,7 +106,7 @@ unsigned long page_hinting_window_reserve(struct page_hinting_zone *pz,
 	capacity = min(capacity, PAGE_HINTING_RING_MAX);
 	spin_lock(&window->lock);
 	/* One block has to fit, however large it is. */
-	limit = max(window->limit_pages, block_pages);
+	limit = max(page_hinting_window_pages, block_pages);
 	pages = limit - min(limit, window->used_pages);
 	pages = min3(pages, want_pages, zone_room(pz, order, capacity, limit));
 	blocks = capacity - min(capacity, window->used_blocks);

@@ -121,7 +121,7 @@ static unsigned long fill(struct page_hinting_device *dev,
 	page_hinting_window_release(pz, reserved - pulled,
 				    nr_blocks - batch.nr);
 	if (batch.nr)
-		submitted = page_hinting_submit(dev, pz, &batch);
+		submitted = page_hinting_submit(dev, &batch);
 	if (submitted < pulled)
 		pz->cut_short = true;
 	return submitted;
@@ -692,14 +692,15 @@ static int add_zone(struct zone *zone)
  */
 void page_hinting_give_up(struct page_hinting_zone *pz, bool all)
 {
-	struct page_hinting_total lost = page_hinting_lose(pz, all);
+	unsigned int nr_blocks;
+	unsigned long pages = page_hinting_lose(pz, all, &nr_blocks);
 
-	if (!lost.blocks)
+	if (!nr_blocks)
 		return;
 	pr_err("node %d, zone %s: %lu KiB lost, which the host had and never gave back\n",
 	       zone_to_nid(pz->zone), pz->zone->name,
-	       lost.pages << (PAGE_SHIFT - 10));
-	page_hinting_window_release(pz, lost.pages, lost.blocks);
+	       pages << (PAGE_SHIFT - 10));
+	page_hinting_window_release(pz, pages, nr_blocks);
 }
 
 static void remove_zone(struct page_hinting_zone *pz)

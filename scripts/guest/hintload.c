@@ -58,20 +58,45 @@ static unsigned long long mem_free_kb(void)
 	return kb;
 }
 
-static unsigned long long read_number(const char *zone, const char *name)
+/* A number behind NAME in a file of lines; without NAME, what the file begins with. */
+static unsigned long long read_number(const char *path, const char *name)
 {
 	unsigned long long value = 0;
-	char path[512];
-	FILE *f;
+	FILE *f = fopen(path, "r");
+	char word[64];
 
-	snprintf(path, sizeof(path), SYSFS "/%s/%s", zone, name);
-	f = fopen(path, "r");
 	if (!f)
 		return 0;
-	if (fscanf(f, "%llu", &value) != 1)
+	if (!name && fscanf(f, "%llu", &value) != 1)
 		value = 0;
+	while (name && fscanf(f, "%63s %llu", word, &value) == 2) {
+		if (!strcmp(word, name))
+			break;
+		value = 0;
+	}
 	fclose(f);
 	return value;
+}
+
+static void add_zone(struct sums *s, const char *zone)
+{
+	const struct {
+		const char *file, *name;
+		unsigned long long *sum;
+	} numbers[] = {
+		{ "hinted_bytes", NULL, &s->hinted },
+		{ "unhinted_bytes", NULL, &s->unhinted },
+		{ "in_flight_bytes", NULL, &s->in_flight },
+		{ "stat", "acknowledged_bytes", &s->acknowledged },
+		{ "stat", "reused_bytes", &s->reused },
+	};
+	char path[512];
+	size_t i;
+
+	for (i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+		snprintf(path, sizeof(path), SYSFS "/%s/%s", zone, numbers[i].file);
+		*numbers[i].sum += read_number(path, numbers[i].name);
+	}
 }
 
 /* Returns the number of zones: 0 where the kernel has no page hinting. */
@@ -87,15 +112,12 @@ static int read_sums(struct sums *s)
 	while ((de = readdir(dir))) {
 		if (strncmp(de->d_name, "node", 4))
 			continue;
-		s->hinted += read_number(de->d_name, "hinted_bytes");
-		s->unhinted += read_number(de->d_name, "unhinted_bytes");
-		s->in_flight += read_number(de->d_name, "in_flight_bytes");
-		s->acknowledged += read_number(de->d_name, "acknowledged_bytes");
-		s->submitted += read_number(de->d_name, "submitted_bytes");
-		s->reused += read_number(de->d_name, "reused_bytes");
+		add_zone(s, de->d_name);
 		zones++;
 	}
 	closedir(dir);
+	s->submitted = read_number("/proc/vmstat", "page_hinting_submitted") *
+		       sysconf(_SC_PAGESIZE);
 	return zones;
 }
 

@@ -21,14 +21,17 @@
 #define NAME_BYTES	256
 #define LINES_PER_HEAD	20
 
-/* Files of a zone's directory, without "_bytes". */
+/*
+ * What a zone shows in bytes, each under its name and "_bytes": the first three
+ * in files of their own, the others in its file "stat".
+ */
 enum counter { HINTED, UNHINTED, IN_FLIGHT, ACKNOWLEDGED, REFAULTED, NR_COUNTERS };
 
 static const char *const counters[NR_COUNTERS] = {
 	"hinted", "unhinted", "in_flight", "acknowledged", "refaulted",
 };
 
-/* Files in its directory "not_hinted": looks that left memory, by reason. */
+/* In "stat" as "not_hinted_" and this: looks that left memory, by reason. */
 enum { NR_REASONS = 7 };
 
 static const char *const reasons[NR_REASONS] = {
@@ -76,40 +79,70 @@ static void show_help(FILE *out)
 		"short), isolated, ring_full, window_full, disabled.\n");
 }
 
+/* A zone's file; NULL if that is no zone, or not any more. */
+static FILE *open_file(const char *zone, const char *file)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), HINTING_DIR "/%s/%s", zone, file);
+	return fopen(path, "r");
+}
+
 static bool read_number(const char *zone, const char *file,
 			unsigned long long *value)
 {
-	char path[PATH_MAX];
-	FILE *in;
-	bool ok;
+	FILE *in = open_file(zone, file);
+	bool ok = in && fscanf(in, "%llu", value) == 1;
 
-	snprintf(path, sizeof(path), HINTING_DIR "/%s/%s", zone, file);
-	in = fopen(path, "r");
-	if (!in)
-		return false;
-	ok = fscanf(in, "%llu", value) == 1;
-	fclose(in);
+	if (in)
+		fclose(in);
 	return ok;
+}
+
+/* A line of "stat"; those of other names are for others. */
+static void take_line(struct zone *zone, const char *line)
+{
+	char name[NAME_BYTES], want[NAME_BYTES];
+	unsigned long long value;
+	int i;
+
+	if (sscanf(line, "%255s %llu", name, &value) != 2)
+		return;
+	if (!strcmp(name, "settle_ms"))
+		zone->settle_ms = value;
+	for (i = ACKNOWLEDGED; i < NR_COUNTERS; i++) {
+		snprintf(want, sizeof(want), "%s_bytes", counters[i]);
+		if (!strcmp(name, want))
+			zone->bytes[i] = value;
+	}
+	for (i = 0; i < NR_REASONS; i++) {
+		snprintf(want, sizeof(want), "not_hinted_%s", reasons[i]);
+		if (!strcmp(name, want))
+			zone->skips[i] = value;
+	}
 }
 
 /* Returns false if that is no zone, or not any more. */
 static bool read_zone(const char *name, struct zone *zone)
 {
-	char file[NAME_BYTES];
+	char file[NAME_BYTES], line[256];
+	FILE *in;
 	int i;
 
+	memset(zone, 0, sizeof(*zone));
 	snprintf(zone->name, sizeof(zone->name), "%s", name);
-	for (i = 0; i < NR_COUNTERS; i++) {
+	for (i = HINTED; i <= IN_FLIGHT; i++) {
 		snprintf(file, sizeof(file), "%s_bytes", counters[i]);
 		if (!read_number(name, file, &zone->bytes[i]))
 			return false;
 	}
-	for (i = 0; i < NR_REASONS; i++) {
-		snprintf(file, sizeof(file), "not_hinted/%s", reasons[i]);
-		if (!read_number(name, file, &zone->skips[i]))
-			return false;
-	}
-	return read_number(name, "settle_ms", &zone->settle_ms);
+	in = open_file(name, "stat");
+	if (!in)
+		return false;
+	while (fgets(line, sizeof(line), in))
+		take_line(zone, line);
+	fclose(in);
+	return true;
 }
 
 /* The kernel's own figure: free memory of all zones, hinted or not. */

@@ -201,7 +201,7 @@ static void set_knobs(unsigned int settle_ms, unsigned long window_bytes,
 {
 	mutex_lock(&page_hinting_mutex);
 	set_shortest_wait(settle_ms);
-	page_hinting_window_set(window_bytes);
+	WRITE_ONCE(page_hinting_window_pages, window_bytes >> PAGE_SHIFT);
 	page_hinting_set_order(min_order, false);
 	mutex_unlock(&page_hinting_mutex);
 }
@@ -250,26 +250,6 @@ static void host_exit(struct kunit *test)
 	WRITE_ONCE(page_hinting_refault_cost_ms, PAGE_HINTING_REFAULT_COST_MS);
 }
 
-static unsigned long pages_pulled(struct page_hinting_zone *pz)
-{
-	return pz->totals[PAGE_HINTING_COUNT_PULLED].pages;
-}
-
-static unsigned long pages_home(struct page_hinting_zone *pz)
-{
-	return pz->totals[PAGE_HINTING_COUNT_ACKNOWLEDGED].pages +
-	       pz->totals[PAGE_HINTING_COUNT_RETURNED].pages;
-}
-
-/* With nothing in flight, each acknowledged page is in one of these. */
-static unsigned long pages_explained(struct page_hinting_zone *pz)
-{
-	return pz->hinted_pages + pz->reused_pages +
-	       pz->totals[PAGE_HINTING_COUNT_SPLIT].pages +
-	       pz->totals[PAGE_HINTING_COUNT_MERGED].pages +
-	       pz->totals[PAGE_HINTING_COUNT_VOIDED].pages;
-}
-
 /* What the counts say and what a walk of the lists finds (invariant 5). */
 static void expect_counts(struct kunit *test)
 {
@@ -301,13 +281,10 @@ static void expect_counts(struct kunit *test)
 	if (hinted + hinted_small != pz->hinted_pages ||
 	    hinted_small != pz->hinted_small_pages)
 		wrong++;
-	if (pages_pulled(pz) != pages_home(pz) + pz->in_flight_pages)
-		wrong++;
-	if (!pz->in_flight_pages && pages_explained(pz) !=
-	    pz->totals[PAGE_HINTING_COUNT_ACKNOWLEDGED].pages)
+	/* What was acknowledged is hinted or was used, or has lost its mark. */
+	if (pz->hinted_pages + pz->reused_pages > pz->acknowledged_pages)
 		wrong++;
 	page_hinting_unlock(pz->zone, flags);
-	KUNIT_EXPECT_LE(test, page_hinting_reused(pz), pages_home(pz));
 	KUNIT_EXPECT_EQ(test, wrong, 0UL);
 }
 
@@ -317,7 +294,8 @@ static void idle_memory_is_hinted(struct kunit *test)
 
 	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
 	expect_counts(test);
-	KUNIT_EXPECT_EQ(test, pages_home(first_zone()), host->seen_pages);
+	KUNIT_EXPECT_EQ(test, pages_of(&first_zone()->acknowledged_pages),
+			host->seen_pages);
 }
 
 /* Read the kernel's log on to its end. Return: was @text in it? */
@@ -573,13 +551,13 @@ static void split_and_merge(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, found);
 	KUNIT_EXPECT_TRUE(test, hinted);
 
-	reused_pages = page_hinting_reused(first_zone());
+	reused_pages = pages_of(&first_zone()->reused_pages);
 	while (nr--)
 		__free_pages(pages[nr], order - 1);
 	expect_counts(test);
 	/* To lose the mark to a neighbour is not to be used. */
-	KUNIT_EXPECT_LT(test, page_hinting_reused(first_zone()) - reused_pages,
-			1UL << order);
+	KUNIT_EXPECT_LT(test, pages_of(&first_zone()->reused_pages) -
+			reused_pages, 1UL << order);
 	/* What came back is not hinted, nor is what it merged with. */
 	KUNIT_EXPECT_GE(test, pages_of(&first_zone()->unhinted_pages),
 			2UL << order);
@@ -1045,6 +1023,7 @@ static void flush_starts_threads_that_lack(struct kunit *test)
 
 static void flush_says_why_not(struct kunit *test)
 {
+	unsigned int timeout_ms = page_hinting_flush_timeout_ms;
 	struct host *host = test->priv;
 
 	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
@@ -1069,7 +1048,7 @@ static void flush_says_why_not(struct kunit *test)
 	WRITE_ONCE(host->silent, true);
 	WRITE_ONCE(page_hinting_flush_timeout_ms, TEST_SETTLE_MS);
 	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), -ETIMEDOUT);
-	WRITE_ONCE(page_hinting_flush_timeout_ms, PAGE_HINTING_FLUSH_TIMEOUT_MS);
+	WRITE_ONCE(page_hinting_flush_timeout_ms, timeout_ms);
 	KUNIT_EXPECT_EQ(test, page_hinting_flush_nr(), 0U);
 	WRITE_ONCE(host->silent, false);
 	host_use_all(host);
@@ -1080,6 +1059,7 @@ static void flush_says_why_not(struct kunit *test)
 /* That nothing can be pulled for a moment does not mean that all is done. */
 static void flush_outlasts_what_is_in_its_way(struct kunit *test)
 {
+	unsigned int timeout_ms = page_hinting_flush_timeout_ms;
 	struct host *host = test->priv;
 
 	keep_memory(test);
@@ -1090,7 +1070,7 @@ static void flush_outlasts_what_is_in_its_way(struct kunit *test)
 	WRITE_ONCE(host->refuses, true);
 	WRITE_ONCE(page_hinting_flush_timeout_ms, TEST_SETTLE_MS);
 	KUNIT_EXPECT_EQ(test, page_hinting_flush(true), -ETIMEDOUT);
-	WRITE_ONCE(page_hinting_flush_timeout_ms, PAGE_HINTING_FLUSH_TIMEOUT_MS);
+	WRITE_ONCE(page_hinting_flush_timeout_ms, timeout_ms);
 	WRITE_ONCE(host->refuses, false);
 	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), 0);
 	KUNIT_EXPECT_TRUE(test, all_hinted());
@@ -1148,7 +1128,7 @@ static void killed_flush_stops(struct kunit *test)
 {
 	struct host *host = test->priv;
 	struct flusher flusher;
-	unsigned long pulled;
+	unsigned long seen_pages;
 
 	keep_memory(test);
 	host->delay_us = TEST_SETTLE_MS * USEC_PER_MSEC / 2;
@@ -1156,9 +1136,9 @@ static void killed_flush_stops(struct kunit *test)
 	send_sig(SIGTERM, flusher.task, 1);
 	end_flush(test, &flusher, -EINTR);
 	KUNIT_EXPECT_TRUE(test, wait_for(!page_hinting_window_in_use()));
-	pulled = pages_of(&first_zone()->totals[PAGE_HINTING_COUNT_PULLED].pages);
+	seen_pages = host->seen_pages;
 	fsleep(5 * TEST_SETTLE_MS * USEC_PER_MSEC);
-	KUNIT_EXPECT_EQ(test, pages_pulled(first_zone()), pulled);
+	KUNIT_EXPECT_EQ(test, host->seen_pages, seen_pages);
 	KUNIT_EXPECT_GT(test, pages_of(&first_zone()->unhinted_pages), 0UL);
 	host->delay_us = 0;
 
@@ -1237,8 +1217,7 @@ static void free_pageblock(struct page *page)
 /* A pageblock that is isolated out of a larger block was not used before. */
 static void isolation_is_no_use(struct kunit *test)
 {
-	struct page_hinting_total *totals = first_zone()->totals;
-	unsigned long reused_pages, voided_pages;
+	unsigned long reused_pages;
 	/* So many that some of them are halves of a larger block. */
 	struct page *pages[16];
 	int nr;
@@ -1246,19 +1225,15 @@ static void isolation_is_no_use(struct kunit *test)
 	if (!IS_ENABLED(CONFIG_CONTIG_ALLOC))
 		kunit_skip(test, "nobody isolates memory");
 	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
-	reused_pages = page_hinting_reused(first_zone());
-	voided_pages = pages_of(&totals[PAGE_HINTING_COUNT_VOIDED].pages);
+	reused_pages = pages_of(&first_zone()->reused_pages);
 	for (nr = 0; nr < ARRAY_SIZE(pages); nr++) {
 		pages[nr] = take_pageblock();
 		if (!pages[nr])
 			break;
 	}
-	reused_pages = page_hinting_reused(first_zone()) - reused_pages;
-	voided_pages = pages_of(&totals[PAGE_HINTING_COUNT_VOIDED].pages) -
-		       voided_pages;
+	reused_pages = pages_of(&first_zone()->reused_pages) - reused_pages;
 	KUNIT_EXPECT_EQ(test, nr, (int)ARRAY_SIZE(pages));
 	KUNIT_EXPECT_LT(test, reused_pages, pageblock_nr_pages);
-	KUNIT_EXPECT_GE(test, voided_pages, nr * pageblock_nr_pages);
 	while (nr--)
 		free_pageblock(pages[nr]);
 	expect_counts(test);

@@ -21,8 +21,7 @@
 #define DRIVER_DIR	"/sys/bus/virtio/drivers/virtio_balloon"
 
 static const char * const knobs[] = {
-	"min_order", "idle_min_order", "window_bytes", "refault_cost_ms",
-	"flush_timeout_ms", "enabled",
+	"min_order", "idle_min_order", "refault_cost_ms", "enabled",
 };
 
 static long long saved[ARRAY_SIZE(knobs)];
@@ -104,41 +103,56 @@ static unsigned long long read_zone(const char *zone, const char *file)
 	return value < 0 ? 0 : value;
 }
 
-struct counter {
-	const char *file;
-	size_t offset;
-};
+/* A number of a file of lines with a name and a number each; 0 if there is none. */
+static unsigned long long read_line(const char *path, const char *name)
+{
+	unsigned long long value = 0;
+	FILE *f = fopen(path, "r");
+	char word[64];
 
-#define COUNTER(_name) { #_name "_bytes", offsetof(struct sums, _name) }
+	while (f && fscanf(f, "%63s %llu", word, &value) == 2) {
+		if (!strcmp(word, name))
+			break;
+		value = 0;
+	}
+	if (f)
+		fclose(f);
+	return value;
+}
 
-static const struct counter counters[] = {
-	COUNTER(hinted), COUNTER(unhinted), COUNTER(in_flight),
-	COUNTER(pulled), COUNTER(submitted), COUNTER(acknowledged),
-	COUNTER(returned), COUNTER(reused), COUNTER(split), COUNTER(merged),
-	COUNTER(voided),
-};
+unsigned long long read_event(const char *event)
+{
+	return read_line("/proc/vmstat", event);
+}
+
+static void add_zone(struct sums *s, const char *zone)
+{
+	char stat[NAME_MAX + 64];
+	long settle_ms;
+
+	snprintf(stat, sizeof(stat), PH_DIR "/%s/stat", zone);
+	s->hinted += read_zone(zone, "hinted_bytes");
+	s->unhinted += read_zone(zone, "unhinted_bytes");
+	s->in_flight += read_zone(zone, "in_flight_bytes");
+	s->acknowledged += read_line(stat, "acknowledged_bytes");
+	s->reused += read_line(stat, "reused_bytes");
+	settle_ms = read_line(stat, "settle_ms");
+	if (settle_ms > s->settle_ms)
+		s->settle_ms = settle_ms;
+	s->zones++;
+}
 
 bool read_sums(struct sums *s)
 {
 	DIR *dir = opendir(PH_DIR);
 	struct dirent *de;
-	long settle_ms;
-	size_t i;
 
 	memset(s, 0, sizeof(*s));
 	if (!dir)
 		return false;
-	while ((de = readdir(dir))) {
-		if (strncmp(de->d_name, "node", 4))
-			continue;
-		for (i = 0; i < ARRAY_SIZE(counters); i++)
-			*(unsigned long long *)((char *)s + counters[i].offset) +=
-				read_zone(de->d_name, counters[i].file);
-		settle_ms = read_zone(de->d_name, "settle_ms");
-		if (settle_ms > s->settle_ms)
-			s->settle_ms = settle_ms;
-		s->zones++;
-	}
+	while ((de = readdir(dir)))
+		if (!strncmp(de->d_name, "node", 4))
+			add_zone(s, de->d_name);
 	closedir(dir);
 	return s->zones;
 }

@@ -9,6 +9,10 @@
 #define PH_DIR		"/sys/kernel/mm/page_hinting"
 #define FAULT_DIR	"/sys/kernel/debug/fail_page_hinting_ack"
 #define MIB		(1024UL * 1024)
+/* No more than this is in flight. */
+#define WINDOW_BYTES	(64 * MIB)
+/* A flush gives up after this, and at most twice that, of silence. */
+#define FLUSH_TIMEOUT_MS 10000
 /* An idle guest still frees a little: so much may be unhinted for a moment. */
 #define SLACK_BYTES	(16 * MIB)
 /* The counters in /proc/meminfo are not of one moment: less is not a loss. */
@@ -21,19 +25,13 @@
 #define PF_OFFLINE	BIT_ULL(23)
 #define PF_HINTED	(PF_BUDDY | PF_OFFLINE)
 
-/* The counters of all zones, added up, and the longest of their times. */
+/* The counters of all zones in bytes, added up, and the longest of their times. */
 struct sums {
 	unsigned long long hinted;
 	unsigned long long unhinted;
 	unsigned long long in_flight;
-	unsigned long long pulled;
-	unsigned long long submitted;
 	unsigned long long acknowledged;
-	unsigned long long returned;
 	unsigned long long reused;
-	unsigned long long split;
-	unsigned long long merged;
-	unsigned long long voided;
 	long settle_ms;
 	int zones;
 };
@@ -53,6 +51,8 @@ long long read_knob(const char *knob);
 
 /* Adds up the zones' counters; false where there are none. */
 bool read_sums(struct sums *s);
+/* An event of /proc/vmstat, in pages; 0 if there is none of that name. */
+unsigned long long read_event(const char *event);
 
 /* In bytes. */
 unsigned long long mem_free(void);
