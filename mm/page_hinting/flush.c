@@ -12,6 +12,10 @@
  * time limit is one on silence, not on the whole: how long that takes depends
  * on the size of the guest, and who wants to limit it kills the writer. As
  * silence is looked for once per limit, it may last up to twice as long.
+ *
+ * Each zone has what it is asked for in &page_hinting_zone.flush. Its thread
+ * changes that when it begins and when it is done, by cmpxchg(), so that it does
+ * not take another flush, which was asked for meanwhile, for the one that it did.
  */
 #include <linux/jiffies.h>
 #include <linux/mm.h>
@@ -20,62 +24,45 @@
 #include <trace/events/page_hinting.h>
 
 #include "../internal.h"
-#include "internal.h"
+#include "control.h"
 
 /* A flush gives up when nothing came home for this long. Only tests change it. */
 unsigned int page_hinting_flush_timeout_ms = 10 * MSEC_PER_SEC;
 
 /* Held by who flushes; outside all other locks of hinting. */
 static DEFINE_MUTEX(flush_mutex);
-static DECLARE_WAIT_QUEUE_HEAD(flush_wait);
 
-/* The number of the flush that goes on, 0 if none does. */
-static unsigned int flush_nr;
-
-/* Hinting has stopped since it began, and may run again. Under the mutex. */
-static bool cancelled;
-
-/**
- * page_hinting_flush_nr - the number of the flush that goes on
- *
- * Context: Any.
- * Return: its number, 0 if there is none.
- */
-unsigned int page_hinting_flush_nr(void)
+/* Ask all zones for a flush, or tell them that there is none any more. */
+static void ask_zones(enum page_hinting_flush flush)
 {
-	/* Pairs with set_nr(). */
-	return READ_ONCE(flush_nr);
-}
+	int idx = srcu_read_lock(&page_hinting_srcu);
+	struct page_hinting_zone *pz;
 
-static void set_nr(unsigned int nr)
-{
 	lockdep_assert_held(&flush_mutex);
-	/* Pairs with page_hinting_flush_nr(). */
-	WRITE_ONCE(flush_nr, nr);
+	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
+				 srcu_read_lock_held(&page_hinting_srcu))
+		WRITE_ONCE(pz->flush, flush);
+	srcu_read_unlock(&page_hinting_srcu, idx);
 	page_hinting_wake_all(PAGE_HINTING_EV_FLUSH);
 }
 
-/**
- * page_hinting_flush_wake - something changed that a flush may wait for
- *
- * Context: Any but NMI, and not under a zone lock.
- */
-void page_hinting_flush_wake(void)
+/* What a zone has still to do, in pages. */
+static unsigned long left_of(struct page_hinting_zone *pz)
 {
-	wake_up(&flush_wait);
-}
+	unsigned long pages = READ_ONCE(pz->in_flight_pages);
 
-/**
- * page_hinting_flush_cancel - what was to be flushed is not hinted any more
- *
- * Context: Process context, under page_hinting_mutex.
- */
-void page_hinting_flush_cancel(void)
-{
-	lockdep_assert_held(&page_hinting_mutex);
-	/* Pairs with is_over(). */
-	WRITE_ONCE(cancelled, true);
-	page_hinting_flush_wake();
+	switch (READ_ONCE(pz->flush)) {
+	case PAGE_HINTING_FLUSH_GOES_ON:
+		/* Pairs with hint_some(). */
+		return pages + READ_ONCE(pz->flush_pages);
+	case PAGE_HINTING_FLUSH_ASKED:
+		/* Nobody knows what is in reach before all is counted. */
+		if (!page_hinting_all_counted(pz))
+			return pages + zone_page_state(pz->zone, NR_FREE_PAGES);
+		return pages + page_hinting_in_reach(pz);
+	default:
+		return 0;
+	}
 }
 
 /**
@@ -85,35 +72,19 @@ void page_hinting_flush_cancel(void)
  */
 unsigned long page_hinting_flush_left(void)
 {
-	unsigned int nr = page_hinting_flush_nr();
+	int idx = srcu_read_lock(&page_hinting_srcu);
 	struct page_hinting_zone *pz;
 	unsigned long pages = 0;
-	int idx;
 
-	if (!nr)
-		return 0;
-	idx = srcu_read_lock(&page_hinting_srcu);
 	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
-				 srcu_read_lock_held(&page_hinting_srcu)) {
-		/* Pairs with hint_all(). */
-		if (READ_ONCE(pz->flushed_nr) == nr)
-			continue;
-		/* Nobody knows what is in reach before all is counted. */
-		if (READ_ONCE(pz->counted_pfn) != ULONG_MAX)
-			pages += zone_page_state(pz->zone, NR_FREE_PAGES);
-		/* Pairs with begin_flush(), which may be yet to come. */
-		else if (READ_ONCE(pz->flush_nr) == nr)
-			pages += READ_ONCE(pz->flush_pages);
-		else
-			pages += page_hinting_in_reach(pz);
-		pages += READ_ONCE(pz->in_flight_pages);
-	}
+				 srcu_read_lock_held(&page_hinting_srcu))
+		pages += left_of(pz);
 	srcu_read_unlock(&page_hinting_srcu, idx);
 	return pages;
 }
 
 /* Have all zones done their part, and are none still being counted? */
-static bool is_done(unsigned int nr, bool *counting)
+static bool is_done(bool *counting)
 {
 	int idx = srcu_read_lock(&page_hinting_srcu);
 	struct page_hinting_zone *pz;
@@ -123,19 +94,25 @@ static bool is_done(unsigned int nr, bool *counting)
 	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
 				 srcu_read_lock_held(&page_hinting_srcu)) {
 		/* Pairs with hint_all(). */
-		done &= READ_ONCE(pz->flushed_nr) == nr;
-		*counting |= READ_ONCE(pz->counted_pfn) != ULONG_MAX;
+		done &= READ_ONCE(pz->flush) == PAGE_HINTING_FLUSH_NONE;
+		*counting |= !page_hinting_all_counted(pz);
 	}
 	srcu_read_unlock(&page_hinting_srcu, idx);
 	return done;
 }
 
-/* Is there no reason to wait any more? */
-static bool is_over(unsigned int nr, bool *counting)
+/* Has hinting stopped since then? It may run again. */
+static bool is_cancelled(unsigned int nr_stops)
 {
-	/* Pairs with page_hinting_flush_cancel(). */
-	return READ_ONCE(cancelled) || page_hinting_host_is_gone() ||
-	       is_done(nr, counting);
+	/* Pairs with set_state(). */
+	return READ_ONCE(page_hinting_nr_stops) != nr_stops;
+}
+
+/* Is there no reason to wait any more? */
+static bool is_over(unsigned int nr_stops, bool *counting)
+{
+	return is_cancelled(nr_stops) || READ_ONCE(page_hinting_host_is_gone) ||
+	       is_done(counting);
 }
 
 /* What the host has acknowledged, ever. */
@@ -147,14 +124,14 @@ static unsigned long acknowledged_pages(void)
 
 	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
 				 srcu_read_lock_held(&page_hinting_srcu))
-		/* Pairs with page_hinting_acknowledged(). */
+		/* Pairs with acknowledge(). */
 		pages += READ_ONCE(pz->acknowledged_pages);
 	srcu_read_unlock(&page_hinting_srcu, idx);
 	return pages;
 }
 
 /* Wait for the end of a flush. Returns 0 or an errno. */
-static int wait_for_all(unsigned int nr)
+static int wait_for_all(unsigned int nr_stops)
 {
 	unsigned long pages;
 	bool counting = false;
@@ -162,8 +139,8 @@ static int wait_for_all(unsigned int nr)
 
 	do {
 		pages = acknowledged_pages();
-		left = wait_event_interruptible_timeout(flush_wait,
-				is_over(nr, &counting),
+		left = wait_event_interruptible_timeout(page_hinting_flush_wait,
+				is_over(nr_stops, &counting),
 				msecs_to_jiffies(page_hinting_flush_timeout_ms));
 	} while (!left && (counting || acknowledged_pages() != pages));
 
@@ -172,13 +149,13 @@ static int wait_for_all(unsigned int nr)
 		return -EINTR;
 	if (!left)
 		return -ETIMEDOUT;
-	if (READ_ONCE(cancelled))
+	if (is_cancelled(nr_stops))
 		return -ECANCELED;
-	return page_hinting_host_is_gone() ? -EIO : 0;
+	return READ_ONCE(page_hinting_host_is_gone) ? -EIO : 0;
 }
 
 /* Is there somebody to flush to? Returns 0 or an errno. */
-static int prepare_locked(bool anew)
+static int prepare_locked(bool anew, unsigned int *nr_stops)
 {
 	int err;
 
@@ -193,7 +170,7 @@ static int prepare_locked(bool anew)
 	default:
 		return -ENODEV;
 	}
-	if (page_hinting_host_is_gone())
+	if (READ_ONCE(page_hinting_host_is_gone))
 		return -EIO;
 	/* A zone without a thread would be left out, and nobody told. */
 	err = page_hinting_zones_update();
@@ -201,18 +178,18 @@ static int prepare_locked(bool anew)
 		return err;
 	if (anew)
 		page_hinting_begin_anew();
-	WRITE_ONCE(cancelled, false);
+	*nr_stops = page_hinting_nr_stops;
 	return 0;
 }
 
 /* The same; whoever holds the mutex may wait for a silent host meanwhile. */
-static int prepare(bool anew)
+static int prepare(bool anew, unsigned int *nr_stops)
 {
 	int err;
 
 	if (mutex_lock_interruptible(&page_hinting_mutex))
 		return -EINTR;
-	err = prepare_locked(anew);
+	err = prepare_locked(anew, nr_stops);
 	mutex_unlock(&page_hinting_mutex);
 	return err;
 }
@@ -235,19 +212,17 @@ static int prepare(bool anew)
  */
 int page_hinting_flush(bool anew)
 {
-	static unsigned int last_nr;
 	unsigned long before = acknowledged_pages();
+	unsigned int nr_stops;
 	int err;
 
 	if (!mutex_trylock(&flush_mutex))
 		return -EBUSY;
-	err = prepare(anew);
+	err = prepare(anew, &nr_stops);
 	if (!err) {
-		/* 0 is none. */
-		last_nr = last_nr + 1 ?: 1;
-		set_nr(last_nr);
-		err = wait_for_all(last_nr);
-		set_nr(0);
+		ask_zones(PAGE_HINTING_FLUSH_ASKED);
+		err = wait_for_all(nr_stops);
+		ask_zones(PAGE_HINTING_FLUSH_NONE);
 	}
 	/* Without zones nobody knows any more. */
 	trace_page_hinting_flush(max((long)(acknowledged_pages() - before), 0L),

@@ -14,11 +14,11 @@
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
-#include "internal.h"
+#include "control.h"
 
 #define REFAULT_COST_MAX_MS	(24 * 60 * 60 * 1000)
 
-static struct kobject *page_hinting_kobj;
+struct kobject *page_hinting_kobj;
 
 /**
  * struct knob - a number that may be written
@@ -118,9 +118,9 @@ static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr,
 
 	if (state == PAGE_HINTING_NO_DEVICE && why_not)
 		return sysfs_emit(buf, "not used: %s\n", why_not);
-	if (state != PAGE_HINTING_NO_DEVICE && page_hinting_host_is_gone())
+	if (state != PAGE_HINTING_NO_DEVICE && READ_ONCE(page_hinting_host_is_gone))
 		return sysfs_emit(buf, "host is gone\n");
-	if (state == PAGE_HINTING_RUNNING && page_hinting_sleeps())
+	if (state == PAGE_HINTING_RUNNING && READ_ONCE(page_hinting_sleeps))
 		state = PAGE_HINTING_SUSPENDED;
 	return sysfs_emit(buf, "%s\n", names[state]);
 }
@@ -259,40 +259,11 @@ static void release_zone(struct kobject *kobj)
 	kfree(to_zone(kobj));
 }
 
-static const struct kobj_type zone_ktype = {
+const struct kobj_type page_hinting_zone_ktype = {
 	.release = release_zone,
 	.sysfs_ops = &kobj_sysfs_ops,
 	.default_groups = zone_groups,
 };
-
-/**
- * page_hinting_sysfs_add - show a zone
- * @pz: the zone; it is freed by page_hinting_sysfs_remove(), and on error
- *
- * Return: 0 or an errno.
- */
-int page_hinting_sysfs_add(struct page_hinting_zone *pz)
-{
-	int err;
-
-	err = kobject_init_and_add(&pz->kobj, &zone_ktype, page_hinting_kobj,
-				   "node%d-%s", zone_to_nid(pz->zone),
-				   pz->zone->name);
-	if (err)
-		kobject_put(&pz->kobj);
-	return err;
-}
-
-/**
- * page_hinting_sysfs_remove - do not show a zone any more, and free it
- * @pz: the zone
- */
-void page_hinting_sysfs_remove(struct page_hinting_zone *pz)
-{
-	/* A reference that somebody holds is no reason to show it longer. */
-	kobject_del(&pz->kobj);
-	kobject_put(&pz->kobj);
-}
 
 /* In kB, as in /proc/meminfo. */
 static unsigned long to_kb(unsigned long pages)

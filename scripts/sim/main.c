@@ -12,7 +12,7 @@
 /* What a refault is worth: prices that the policy is judged at. */
 static const double prices_ms[] = { 1600, 6700 };
 
-/* PAGE_HINTING_REFAULT_COST_MS in mm/page_hinting/internal.h. */
+/* PAGE_HINTING_REFAULT_COST_MS in mm/page_hinting/thread.h. */
 #define DEFAULT_PRICE_MS	6700
 
 static void fail(const char *path, unsigned int line, const char *why)

@@ -13,7 +13,7 @@ struct page_hinting_advice;
 struct page_hinting_sample;
 struct zone;
 
-/* Bits of enum page_hinting_event, which is in mm/page_hinting/internal.h. */
+/* Bits of enum page_hinting_event, which is in mm/page_hinting/zone.h. */
 #define show_page_hinting_events(events)	\
 	__print_flags(events, "|",		\
 		{ 1UL << 0, "freed" },		\

@@ -18,7 +18,8 @@
 #include <linux/string.h>
 
 #include "../../internal.h"
-#include "../internal.h"
+#include "../control.h"
+#include "../hooks.h"
 
 #define RING		32
 #define PATIENCE_MS	5000
@@ -1049,7 +1050,7 @@ static void flush_says_why_not(struct kunit *test)
 	WRITE_ONCE(page_hinting_flush_timeout_ms, TEST_SETTLE_MS);
 	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), -ETIMEDOUT);
 	WRITE_ONCE(page_hinting_flush_timeout_ms, timeout_ms);
-	KUNIT_EXPECT_EQ(test, page_hinting_flush_nr(), 0U);
+	KUNIT_EXPECT_EQ(test, page_hinting_flush_left(), 0UL);
 	WRITE_ONCE(host->silent, false);
 	host_use_all(host);
 	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), 0);
@@ -1239,40 +1240,64 @@ static void isolation_is_no_use(struct kunit *test)
 	expect_counts(test);
 }
 
-static unsigned long reserve(struct page_hinting_zone *pz, unsigned long pages)
+/* One without a thread, which competes for the window. */
+static struct page_hinting_zone *another_zone(struct kunit *test)
+{
+	struct page_hinting_zone *pz;
+
+	pz = kunit_kzalloc(test, sizeof(*pz), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pz);
+	pz->zone = first_zone()->zone;
+	init_waitqueue_head(&pz->wait);
+	INIT_LIST_HEAD(&pz->window_node);
+	return pz;
+}
+
+static bool was_woken(struct page_hinting_zone *pz)
+{
+	return test_and_clear_bit(PAGE_HINTING_EV_WINDOW, &pz->events);
+}
+
+static unsigned long charge(struct page_hinting_zone *pz, unsigned long pages)
 {
 	unsigned int nr = RING;
 
-	return page_hinting_window_reserve(pz, TEST_LOW_ORDER, RING, pages, &nr);
+	return page_hinting_window_charge(pz, TEST_LOW_ORDER, RING, pages, &nr);
 }
 
-/* Who has all of the window does not get more of it before who has none. */
+/*
+ * Zones get parts of the window in the order in which they found no room, and
+ * each is told when it is the first. One that lost interest is not waited for.
+ */
 static void window_is_shared(struct kunit *test)
 {
 	unsigned long block = 1UL << TEST_LOW_ORDER, window = 8 * block;
-	struct page_hinting_zone *large, *small;
+	struct page_hinting_zone *a = another_zone(test);
+	struct page_hinting_zone *b = another_zone(test);
+	struct page_hinting_zone *c = another_zone(test);
 
-	large = kunit_kzalloc(test, sizeof(*large), GFP_KERNEL);
-	small = kunit_kzalloc(test, sizeof(*small), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, large);
-	KUNIT_ASSERT_NOT_NULL(test, small);
-	large->zone = first_zone()->zone;
-	small->zone = first_zone()->zone;
 	mutex_lock(&page_hinting_mutex);
 	page_hinting_enable(false);
 	mutex_unlock(&page_hinting_mutex);
 	set_knobs(TEST_SETTLE_MS, window << PAGE_SHIFT, TEST_LOW_ORDER);
 
-	KUNIT_EXPECT_EQ(test, reserve(large, window), window);
-	KUNIT_EXPECT_EQ(test, reserve(small, window), 0UL);
-	page_hinting_window_release(large, 2 * block, 2);
-	KUNIT_EXPECT_EQ(test, reserve(large, window), 0UL);
-	KUNIT_EXPECT_EQ(test, reserve(small, window), 2 * block);
+	KUNIT_EXPECT_EQ(test, charge(a, window), window);
+	KUNIT_EXPECT_EQ(test, charge(b, window), 0UL);
+	KUNIT_EXPECT_EQ(test, charge(c, window), 0UL);
+	KUNIT_EXPECT_FALSE(test, was_woken(b));
+	page_hinting_window_uncharge(a, 2 * block, 2);
+	KUNIT_EXPECT_TRUE(test, was_woken(b));
+	KUNIT_EXPECT_FALSE(test, was_woken(c));
+	KUNIT_EXPECT_EQ(test, charge(a, window), 0UL);
+	KUNIT_EXPECT_EQ(test, charge(c, window), 0UL);
+	KUNIT_EXPECT_EQ(test, charge(b, block), block);
+	KUNIT_EXPECT_TRUE(test, was_woken(c));
+	page_hinting_window_leave(c);
+	KUNIT_EXPECT_TRUE(test, was_woken(a));
+	KUNIT_EXPECT_EQ(test, charge(a, window), block);
 
-	page_hinting_window_release(large, large->reserved_pages, 6);
-	page_hinting_window_release(small, small->reserved_pages, 2);
-	page_hinting_window_leave(large);
-	page_hinting_window_leave(small);
+	page_hinting_window_uncharge(a, a->charged_pages, 7);
+	page_hinting_window_uncharge(b, b->charged_pages, 1);
 	KUNIT_EXPECT_EQ(test, page_hinting_window_in_use(), 0UL);
 	mutex_lock(&page_hinting_mutex);
 	page_hinting_enable(true);
@@ -1282,18 +1307,14 @@ static void window_is_shared(struct kunit *test)
 /* What is in flight is walked under the zone lock. */
 static void large_ring_is_not_filled(struct kunit *test)
 {
-	struct page_hinting_zone *pz;
+	struct page_hinting_zone *pz = another_zone(test);
 	unsigned int nr = 1024;
 
-	pz = kunit_kzalloc(test, sizeof(*pz), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, pz);
-	pz->zone = first_zone()->zone;
 	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
-	KUNIT_EXPECT_GT(test, page_hinting_window_reserve(pz, 0, 32768, 1024, &nr),
-			0UL);
+	KUNIT_EXPECT_GT(test,
+			page_hinting_window_charge(pz, 0, 32768, 1024, &nr), 0UL);
 	KUNIT_EXPECT_LE(test, nr, 128U);
-	page_hinting_window_release(pz, pz->reserved_pages, nr);
-	page_hinting_window_leave(pz);
+	page_hinting_window_uncharge(pz, pz->charged_pages, nr);
 }
 
 /* A silent host is not waited for, and its reset brings everything home. */
@@ -1407,7 +1428,7 @@ static void broken_host_is_left_alone(struct kunit *test)
 	wait_for_block(test);
 	WRITE_ONCE(host->broken, true);
 	page_hinting_notify(&host->dev);
-	KUNIT_EXPECT_TRUE(test, wait_for(page_hinting_host_is_gone()));
+	KUNIT_EXPECT_TRUE(test, wait_for(READ_ONCE(page_hinting_host_is_gone)));
 	fsleep(TEST_SETTLE_MS * USEC_PER_MSEC);
 	switches = READ_ONCE(first_zone()->task->nvcsw);
 	fsleep(5 * PAGE_HINTING_SILENCE_MS / 2 * USEC_PER_MSEC);

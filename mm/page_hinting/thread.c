@@ -3,21 +3,22 @@
  * Free page hinting: one thread per zone.
  *
  * The thread looks at how much unhinted memory its zone has, asks the policy
- * how much of that is idle, and keeps the host supplied with it: reserve a
- * part of the window, pull blocks, submit them, one kick for all, harvest
- * what the host is done with, in any order, and again. With nothing unhinted
- * it sleeps until a free wakes it, without a timer once the per-CPU lists are
- * emptied and the smaller blocks are hinted, too.
+ * how much of that is idle, and keeps the host supplied with it: get a part of
+ * the window, pull blocks, submit them, one kick for all, harvest what the host
+ * is done with, in any order, and again. With nothing unhinted it sleeps until
+ * a free wakes it, without a timer once the per-CPU lists are emptied and the
+ * smaller blocks are hinted, too.
  *
  * A wake-up sets a bit and then wakes; the thread takes all bits before it
  * begins to work, so that one that comes meanwhile makes it work again.
+ *
+ * A flush asks each thread for its part: see flush.c.
  */
 #define pr_fmt(fmt) "page_hinting: " fmt
 
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
 #include <linux/kthread.h>
-#include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
@@ -27,75 +28,35 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/vmstat.h>
-#include <linux/workqueue.h>
 #include <trace/events/page_hinting.h>
 
 #include "../internal.h"
-#include "internal.h"
+#include "thread.h"
 
 /* Smaller zones, such as ZONE_DMA, are not worth a thread. */
-#define ZONE_MIN_BYTES	SZ_32M
+#define ZONE_MIN_BYTES		SZ_32M
+/* Memory per kick: on some hosts the work is done inside it. */
+#define BATCH_BYTES		(32UL << 20)
+/* What a zone has for itself after it was left alone. */
+#define TURN_MS			20
+/* While nothing may be pulled, look this often at first, and then ever less. */
+#define LOOK_MIN_MS		50
+#define LOOK_MAX_MS		10000
+/* Try this often to take back a block that somebody holds a reference to. */
+#define RETRY_MS		10
 
+/* The zones that are hinted. */
 LIST_HEAD(page_hinting_zones);
 
-/**
- * page_hinting_wake - wake the thread of a zone
- * @pz: the zone
- * @event: why
- *
- * Context: Any but NMI, and not under a zone lock.
- */
-void page_hinting_wake(struct page_hinting_zone *pz,
-		       enum page_hinting_event event)
+/* What the threads follow, written under the mutex; they read each once. */
+unsigned int page_hinting_min_order;
+unsigned int page_hinting_idle_min_order;
+unsigned int page_hinting_refault_cost_ms = PAGE_HINTING_REFAULT_COST_MS;
+
+static void memory_was_freed(struct irq_work *work)
 {
-	/* What it is woken for is seen first; pairs with xchg() in work(). */
-	smp_mb__before_atomic();
-	set_bit(event, &pz->events);
-	wake_up(&pz->wait);
-}
-
-/**
- * page_hinting_wake_all - wake the threads of all zones
- * @event: why; for %PAGE_HINTING_EV_HARVEST, only those with blocks in flight
- *
- * Context: Any but NMI, and not under a zone lock.
- */
-void page_hinting_wake_all(enum page_hinting_event event)
-{
-	struct page_hinting_zone *pz;
-
-	rcu_read_lock();
-	list_for_each_entry_rcu(pz, &page_hinting_zones, node) {
-		if (event == PAGE_HINTING_EV_HARVEST &&
-		    !READ_ONCE(pz->in_flight_pages))
-			continue;
-		page_hinting_wake(pz, event);
-	}
-	rcu_read_unlock();
-}
-
-/* See page_hinting_show_mem(). Without the zone locks, which may be held. */
-void __page_hinting_show_mem(void)
-{
-	struct page_hinting_zone *pz;
-
-	rcu_read_lock();
-	list_for_each_entry_rcu(pz, &page_hinting_zones, node)
-		pr_info("Node %d %s hinted:%lukB unhinted:%lukB in_flight:%lukB\n",
-			zone_to_nid(pz->zone), pz->zone->name,
-			data_race(pz->hinted_pages) << (PAGE_SHIFT - 10),
-			data_race(pz->unhinted_pages) << (PAGE_SHIFT - 10),
-			READ_ONCE(pz->in_flight_pages) << (PAGE_SHIFT - 10));
-	rcu_read_unlock();
-}
-
-static void wake_from_irq_work(struct irq_work *work)
-{
-	struct page_hinting_zone *pz;
-
-	pz = container_of(work, struct page_hinting_zone, wake_work);
-	/* Pairs with wake_armed(). */
-	page_hinting_wake(pz, READ_ONCE(pz->wake_event));
+	page_hinting_wake(container_of(work, struct page_hinting_zone,
+				       freed_work), PAGE_HINTING_EV_FREED);
 }
 
 /* Pull and submit one batch. Returns how much was submitted. */
@@ -105,24 +66,23 @@ static unsigned long fill(struct page_hinting_device *dev,
 {
 	unsigned int nr_blocks = PAGE_HINTING_BATCH_BLOCKS;
 	struct page_hinting_batch batch;
-	unsigned long reserved, pulled, submitted = 0;
+	unsigned long charged, pulled, submitted = 0;
 
 	/* At least one block, whatever the size of a batch. */
 	want_pages = min(want_pages,
-			 max(PAGE_HINTING_BATCH_BYTES >> PAGE_SHIFT,
-			     1UL << order));
-	reserved = page_hinting_window_reserve(pz, order, dev->capacity,
-					       want_pages, &nr_blocks);
-	pz->no_room = !reserved;
-	if (!reserved)
+			 max(BATCH_BYTES >> PAGE_SHIFT, 1UL << order));
+	charged = page_hinting_window_charge(pz, order, dev->capacity,
+					     want_pages, &nr_blocks);
+	pz->no_room = !charged;
+	if (!charged)
 		return 0;
 
-	pulled = page_hinting_pull(pz, order, reserved, nr_blocks, &batch);
-	page_hinting_window_release(pz, reserved - pulled,
-				    nr_blocks - batch.nr);
+	pulled = page_hinting_pull(pz, order, charged, nr_blocks, &batch);
+	page_hinting_window_uncharge(pz, charged - pulled,
+				     nr_blocks - batch.nr);
 	if (batch.nr)
 		submitted = page_hinting_submit(dev, &batch);
-	if (submitted < pulled)
+	if (submitted < pulled || batch.broken_off)
 		pz->cut_short = true;
 	return submitted;
 }
@@ -154,23 +114,21 @@ static unsigned long hint_batch(struct page_hinting_zone *pz,
 
 /*
  * Hint up to @pages of @order and above, or, below the zone's minimum order,
- * up to that; less if the window or the zone does not allow more, or when
- * another flush than @flush_nr goes on. Returns how much that was.
+ * up to that; less if the window or the zone does not allow more, or when a
+ * flush begins or ends that this is not for. Returns how much that was.
  */
-static unsigned long hint(struct page_hinting_zone *pz, unsigned int flush_nr,
-			  unsigned int order, unsigned long pages)
+static unsigned long hint(struct page_hinting_zone *pz,
+			  enum page_hinting_flush flush, unsigned int order,
+			  unsigned long pages)
 {
-	unsigned long turn_ends = jiffies +
-				  msecs_to_jiffies(PAGE_HINTING_TURN_MS);
+	unsigned long turn_ends = jiffies + msecs_to_jiffies(TURN_MS);
 	unsigned long left_pages = pages;
 	unsigned int nr_home;
 
-	pz->no_room = false;
 	while (left_pages >> order) {
 		unsigned long submitted;
 
-		if (kthread_should_stop() ||
-		    page_hinting_flush_nr() != flush_nr) {
+		if (kthread_should_stop() || READ_ONCE(pz->flush) != flush) {
 			pz->cut_short = true;
 			break;
 		}
@@ -202,10 +160,12 @@ static bool hint_idle(struct page_hinting_zone *pz,
 	unsigned int min_order = READ_ONCE(pz->min_order);
 	unsigned long pages;
 
-	pages = hint(pz, 0, min_order, advice->hint_pages);
+	pages = hint(pz, PAGE_HINTING_FLUSH_NONE, min_order,
+		     advice->hint_pages);
 	/* The orders may have changed meanwhile: the thread is told. */
 	if (advice->small_order < min_order)
-		pages += hint(pz, 0, advice->small_order, advice->small_pages);
+		pages += hint(pz, PAGE_HINTING_FLUSH_NONE, advice->small_order,
+			      advice->small_pages);
 	/* Less than a block cannot be hinted, which is no sign of pressure. */
 	return pages || !(advice->hint_pages >> min_order ||
 			  advice->small_pages >> advice->small_order);
@@ -263,7 +223,7 @@ static void count_some(struct page_hinting_zone *pz)
 /* Count all blocks, if they are not. Returns false if that was broken off. */
 static bool count_blocks(struct page_hinting_zone *pz)
 {
-	while (READ_ONCE(pz->counted_pfn) != ULONG_MAX) {
+	while (!page_hinting_all_counted(pz)) {
 		if (page_hinting_get_state() != PAGE_HINTING_RUNNING ||
 		    kthread_should_stop())
 			return false;
@@ -287,27 +247,34 @@ static void empty_lists(struct page_hinting_zone *pz)
 
 /*
  * What is free now is to be hinted, however small, also what is in the per-CPU
- * lists. Not what is freed from here on, or there might be no end to it.
+ * lists. Not what is freed from here on, or there might be no end to it. Returns
+ * false if the flush is over.
  */
-static void begin_flush(struct page_hinting_zone *pz, unsigned int nr)
+static bool begin_flush(struct page_hinting_zone *pz)
 {
+	/* Pairs with page_hinting_flush_left(). */
+	WRITE_ONCE(pz->flush_pages, page_hinting_in_reach(pz));
+	/* First, so that one that is asked for meanwhile is begun anew. */
+	if (cmpxchg(&pz->flush, PAGE_HINTING_FLUSH_ASKED,
+		    PAGE_HINTING_FLUSH_GOES_ON) != PAGE_HINTING_FLUSH_ASKED)
+		return false;
 	empty_lists(pz);
 	WRITE_ONCE(pz->flush_pages, page_hinting_in_reach(pz));
-	/* Pairs with page_hinting_flush_left(), for which the order is no matter. */
-	WRITE_ONCE(pz->flush_nr, nr);
+	return true;
 }
 
 /* Hint what a flush has left to do, as far as possible. Returns how much. */
-static unsigned long hint_some(struct page_hinting_zone *pz, unsigned int nr)
+static unsigned long hint_some(struct page_hinting_zone *pz)
 {
 	/* Pairs with page_hinting_set_orders(), which may come any time. */
 	unsigned int min_order = READ_ONCE(pz->min_order);
 	unsigned int reach_order = READ_ONCE(pz->reach_order);
 	unsigned long pages;
 
-	pages = hint(pz, nr, min_order, pz->flush_pages);
+	pages = hint(pz, PAGE_HINTING_FLUSH_GOES_ON, min_order,
+		     pz->flush_pages);
 	if (reach_order < min_order && !pz->no_room)
-		pages += hint(pz, nr, reach_order,
+		pages += hint(pz, PAGE_HINTING_FLUSH_GOES_ON, reach_order,
 			      pz->flush_pages - min(pages, pz->flush_pages));
 	/* Pairs with page_hinting_flush_left(). */
 	WRITE_ONCE(pz->flush_pages,
@@ -320,20 +287,21 @@ static unsigned long hint_some(struct page_hinting_zone *pz, unsigned int nr)
  * nothing in flight that could be why, that is done. Until the flush is over,
  * nothing else is hinted. Returns the time to sleep.
  */
-static unsigned long hint_all(struct page_hinting_zone *pz, unsigned int nr)
+static unsigned long hint_all(struct page_hinting_zone *pz)
 {
 	unsigned long pages;
 	bool was_out;
 
-	if (pz->flushed_nr == nr || !count_blocks(pz))
+	if (!count_blocks(pz))
 		return MAX_SCHEDULE_TIMEOUT;
-	if (pz->flush_nr != nr)
-		begin_flush(pz, nr);
+	if (READ_ONCE(pz->flush) == PAGE_HINTING_FLUSH_ASKED &&
+	    !begin_flush(pz))
+		return MAX_SCHEDULE_TIMEOUT;
 
 	do {
 		pz->cut_short = false;
 		was_out = READ_ONCE(pz->in_flight_pages);
-		pages = hint_some(pz, nr);
+		pages = hint_some(pz);
 		/* Somebody else may have brought it home meanwhile. */
 		was_out = was_out && !READ_ONCE(pz->in_flight_pages);
 	} while (!pz->cut_short && pz->flush_pages && (pages || was_out));
@@ -343,10 +311,10 @@ static unsigned long hint_all(struct page_hinting_zone *pz, unsigned int nr)
 		return max(page_hinting_quiet_left(pz), 1UL);
 	/* Who makes room, or brings the last block home, wakes this thread. */
 	if (!pz->no_room && !READ_ONCE(pz->in_flight_pages)) {
-		WRITE_ONCE(pz->flush_pages, 0);
-		/* Pairs with the waiter. */
-		WRITE_ONCE(pz->flushed_nr, nr);
-		page_hinting_flush_wake();
+		/* Not if another flush was asked for meanwhile. */
+		cmpxchg(&pz->flush, PAGE_HINTING_FLUSH_GOES_ON,
+			PAGE_HINTING_FLUSH_NONE);
+		wake_up(&page_hinting_flush_wait);
 	}
 	return MAX_SCHEDULE_TIMEOUT;
 }
@@ -391,12 +359,11 @@ static unsigned long look_and_hint(struct page_hinting_zone *pz)
 	if (sample.freed)
 		pz->look_in_ms = 0;
 	if (!hint_idle(pz, &advice))
-		pz->look_in_ms = clamp(2 * pz->look_in_ms,
-				       PAGE_HINTING_LOOK_MIN_MS,
-				       PAGE_HINTING_LOOK_MAX_MS);
+		pz->look_in_ms = clamp(2 * pz->look_in_ms, LOOK_MIN_MS,
+				       LOOK_MAX_MS);
 	else
 		pz->look_in_ms = 0;
-	if (page_hinting_host_is_gone())
+	if (READ_ONCE(page_hinting_host_is_gone))
 		return MAX_SCHEDULE_TIMEOUT;
 	/* It may look again before that is done, and then once more, to arm. */
 	pz->drain_lists |= advice.drain_lists;
@@ -405,51 +372,14 @@ static unsigned long look_and_hint(struct page_hinting_zone *pz)
 	return go_idle(pz, &sample, &advice);
 }
 
-static void retry_references(struct page_hinting_zone *pz)
-{
-	unsigned long pages;
-
-	while ((pages = page_hinting_retry(pz)))
-		page_hinting_brought_home(pz, pages, 1);
-}
-
 /* Returns for how long to sleep. */
 static unsigned long hint_or_flush(struct page_hinting_zone *pz)
 {
-	unsigned int nr = page_hinting_flush_nr();
-
 	if (page_hinting_get_state() != PAGE_HINTING_RUNNING) {
 		page_hinting_skipped(pz, PAGE_HINTING_SKIP_DISABLED);
 		return MAX_SCHEDULE_TIMEOUT;
 	}
-	return nr ? hint_all(pz, nr) : look_and_hint(pz);
-}
-
-static void bring_home(void)
-{
-	int idx = srcu_read_lock(&page_hinting_srcu);
-	struct page_hinting_device *dev;
-
-	dev = srcu_dereference(page_hinting_dev, &page_hinting_srcu);
-	if (dev)
-		page_hinting_harvest(dev);
-	srcu_read_unlock(&page_hinting_srcu, idx);
-}
-
-/*
- * Is there something to bring home already? If not, the provider tells when
- * there is. For all zones: each harvest stops that for all, too.
- */
-static bool host_was_faster(void)
-{
-	int idx = srcu_read_lock(&page_hinting_srcu);
-	struct page_hinting_device *dev;
-	bool faster;
-
-	dev = srcu_dereference(page_hinting_dev, &page_hinting_srcu);
-	faster = dev && page_hinting_window_in_use() && !page_hinting_arm(dev);
-	srcu_read_unlock(&page_hinting_srcu, idx);
-	return faster;
+	return READ_ONCE(pz->flush) ? hint_all(pz) : look_and_hint(pz);
 }
 
 /* Work until there is reason to sleep. Returns for how long. */
@@ -464,20 +394,21 @@ static unsigned long work(struct page_hinting_zone *pz)
 	if (test_bit(PAGE_HINTING_EV_CHANGED, &events))
 		forget_samples(pz);
 
+	pz->no_room = false;
 	do {
-		bring_home();
+		page_hinting_bring_home();
 		timeout = hint_or_flush(pz);
-	} while (host_was_faster() && !kthread_should_stop());
-	page_hinting_window_looked(pz);
-	retry_references(pz);
+	} while (page_hinting_host_was_faster() && !kthread_should_stop());
+	if (!pz->no_room)
+		page_hinting_window_leave(pz);
+	page_hinting_retry_all(pz);
 
 	/* A lost interrupt must not mean lost memory. */
-	if (READ_ONCE(pz->in_flight_pages) && !page_hinting_host_is_gone())
+	if (READ_ONCE(pz->in_flight_pages) && !READ_ONCE(page_hinting_host_is_gone))
 		timeout = min(timeout,
 			      msecs_to_jiffies(PAGE_HINTING_SILENCE_MS));
 	if (!list_empty(&pz->retry))
-		timeout = min(timeout,
-			      msecs_to_jiffies(PAGE_HINTING_RETRY_MS));
+		timeout = min(timeout, msecs_to_jiffies(RETRY_MS));
 	return timeout;
 }
 
@@ -539,97 +470,11 @@ static int create_thread(struct page_hinting_zone *pz)
 	return 0;
 }
 
-/* When less than this came or went, a per-CPU list has not been used. */
-#define LISTS_CHANGE_PAGES	((int)(SZ_1M >> PAGE_SHIFT))
-
-/* How much is in a CPU's list, and how much more or less than at the last look. */
-static int list_pages(struct page_hinting_zone *pz, int cpu, int *change)
+/* Do not show a zone any more, and free it as soon as nobody reads a file. */
+static void remove_kobject(struct page_hinting_zone *pz)
 {
-	int pages = data_race(per_cpu_ptr(pz->zone->per_cpu_pageset,
-					  cpu)->count);
-
-	*change = pages - READ_ONCE(*per_cpu_ptr(pz->listed, cpu));
-	return pages;
-}
-
-/* Returns whether the list of a CPU was used since the last look. */
-static bool look_at_list(struct page_hinting_zone *pz, int cpu,
-			 unsigned long *unused_pages)
-{
-	int change, pages = list_pages(pz, cpu, &change);
-
-	WRITE_ONCE(*per_cpu_ptr(pz->listed, cpu), pages);
-	if (abs(change) >= LISTS_CHANGE_PAGES)
-		return true;
-	*unused_pages += pages;
-	return false;
-}
-
-static void look_at_lists(struct work_struct *work)
-{
-	struct page_hinting_zone *pz;
-	bool used = false;
-	int cpu, idx;
-
-	if (page_hinting_get_state() != PAGE_HINTING_RUNNING)
-		return;
-	/* The lists of a zone of which the last block goes offline are freed. */
-	get_online_mems();
-	idx = srcu_read_lock(&page_hinting_srcu);
-	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
-				 srcu_read_lock_held(&page_hinting_srcu)) {
-		unsigned long unused_pages = 0;
-
-		for_each_online_cpu(cpu)
-			used |= look_at_list(pz, cpu, &unused_pages);
-		if (unused_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
-			page_hinting_wake(pz, PAGE_HINTING_EV_LISTS);
-	}
-	srcu_read_unlock(&page_hinting_srcu, idx);
-	put_online_mems();
-	if (used)
-		schedule_delayed_work(to_delayed_work(work),
-				      msecs_to_jiffies(PAGE_HINTING_LISTS_MS));
-}
-
-static DECLARE_DELAYED_WORK(lists_work, look_at_lists);
-
-static void look_at_lists_later(struct irq_work *work)
-{
-	schedule_delayed_work(&lists_work,
-			      msecs_to_jiffies(PAGE_HINTING_LISTS_MS));
-}
-
-static DEFINE_IRQ_WORK(lists_irq_work, look_at_lists_later);
-
-/*
- * See page_hinting_cpu_idle(). Memory that is freed into a per-CPU list alone
- * wakes nobody, and would stay there. So when a CPU that has used its list
- * becomes idle, the lists are looked at a moment later, until none is used any
- * more, and emptied if there is much in them.
- *
- * Called with interrupts off, while the tick is being stopped. A timer that was
- * started here would not be seen; hence the irq_work.
- */
-void __page_hinting_cpu_idle(void)
-{
-	struct page_hinting_zone *pz;
-	int change;
-
-	if (delayed_work_pending(&lists_work))
-		return;
-	rcu_read_lock();
-	list_for_each_entry_rcu(pz, &page_hinting_zones, node) {
-		/* An empty zone has no lists any more; vmstat asks the same. */
-		if (!populated_zone(pz->zone))
-			continue;
-		list_pages(pz, smp_processor_id(), &change);
-		if (abs(change) < LISTS_CHANGE_PAGES)
-			continue;
-		irq_work_queue(&lists_irq_work);
-		break;
-	}
-	rcu_read_unlock();
+	kobject_del(&pz->kobj);
+	kobject_put(&pz->kobj);
 }
 
 static void publish_zone(struct page_hinting_zone *pz)
@@ -661,7 +506,8 @@ static int add_zone(struct zone *zone)
 	INIT_LIST_HEAD(&pz->in_flight);
 	INIT_LIST_HEAD(&pz->retry);
 	init_waitqueue_head(&pz->wait);
-	init_irq_work(&pz->wake_work, wake_from_irq_work);
+	INIT_LIST_HEAD(&pz->window_node);
+	init_irq_work(&pz->freed_work, memory_was_freed);
 
 	pz->listed = alloc_percpu(int);
 	if (!pz->listed) {
@@ -669,38 +515,16 @@ static int add_zone(struct zone *zone)
 		return -ENOMEM;
 	}
 	/* From here on the directory's end is the zone's. */
-	err = page_hinting_sysfs_add(pz);
+	err = kobject_init_and_add(&pz->kobj, &page_hinting_zone_ktype,
+				   page_hinting_kobj, "node%d-%s",
+				   zone_to_nid(zone), zone->name);
+	if (!err)
+		err = create_thread(pz);
 	if (err)
-		return err;
-	err = create_thread(pz);
-	if (err) {
-		page_hinting_sysfs_remove(pz);
-		return err;
-	}
-	publish_zone(pz);
-	return 0;
-}
-
-/**
- * page_hinting_give_up - give up what a host has not given back
- * @pz: the zone
- * @all: also what only waits for a reference to be dropped
- *
- * Those pages are lost, on purpose: the host may still write to them.
- *
- * Context: Process context, with nothing submitted meanwhile.
- */
-void page_hinting_give_up(struct page_hinting_zone *pz, bool all)
-{
-	unsigned int nr_blocks;
-	unsigned long pages = page_hinting_lose(pz, all, &nr_blocks);
-
-	if (!nr_blocks)
-		return;
-	pr_err("node %d, zone %s: %lu KiB lost, which the host had and never gave back\n",
-	       zone_to_nid(pz->zone), pz->zone->name,
-	       pages << (PAGE_SHIFT - 10));
-	page_hinting_window_release(pz, pages, nr_blocks);
+		remove_kobject(pz);
+	else
+		publish_zone(pz);
+	return err;
 }
 
 static void remove_zone(struct page_hinting_zone *pz)
@@ -720,9 +544,9 @@ static void remove_zone(struct page_hinting_zone *pz)
 	/* Readers of the list, of zone->hinting, and the last wake-up. */
 	synchronize_srcu(&page_hinting_srcu);
 	synchronize_rcu();
-	irq_work_sync(&pz->wake_work);
-	page_hinting_sysfs_remove(pz);
-	page_hinting_flush_wake();
+	irq_work_sync(&pz->freed_work);
+	remove_kobject(pz);
+	wake_up(&page_hinting_flush_wait);
 }
 
 static bool zone_matters(struct zone *zone)
@@ -780,56 +604,3 @@ void page_hinting_zones_destroy(void)
 	list_for_each_entry_safe(pz, next, &page_hinting_zones, node)
 		remove_zone(pz);
 }
-
-#ifdef CONFIG_MEMORY_HOTPLUG
-static void update_zones_work(struct work_struct *work)
-{
-	mutex_lock(&page_hinting_mutex);
-	if (page_hinting_get_state() != PAGE_HINTING_NO_DEVICE)
-		page_hinting_zones_update();
-	mutex_unlock(&page_hinting_mutex);
-}
-
-static DECLARE_WORK(page_hinting_update, update_zones_work);
-
-/*
- * Blocks in flight would make offlining fail. And as the caller holds the
- * memory hotplug lock, others have to look after threads later.
- */
-static int memory_callback(struct notifier_block *nb, unsigned long action,
-			   void *data)
-{
-	struct memory_notify *arg = data;
-
-	switch (action) {
-	case MEM_GOING_OFFLINE:
-		page_hinting_drain_range(arg->start_pfn,
-					 arg->start_pfn + arg->nr_pages);
-		break;
-	case MEM_ONLINE:
-	case MEM_OFFLINE:
-		schedule_work(&page_hinting_update);
-		break;
-	}
-	return NOTIFY_OK;
-}
-
-static struct notifier_block memory_nb = {
-	.notifier_call = memory_callback,
-};
-
-/**
- * page_hinting_zones_init - follow memory hotplug
- *
- * Return: 0 or an errno.
- */
-int __init page_hinting_zones_init(void)
-{
-	return register_memory_notifier(&memory_nb);
-}
-#else
-int __init page_hinting_zones_init(void)
-{
-	return 0;
-}
-#endif

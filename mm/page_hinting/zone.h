@@ -1,22 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Free page hinting: private types and functions.
+ * Free page hinting: the zone, which all layers share.
+ *
+ * From the bottom up; each layer calls only those below it, and has a header
+ * that includes theirs:
+ *
+ *	policy		how much of the free memory is idle: pure functions
+ *	zone		this header: a zone, its locks, and how its thread is woken
+ *	marks		which free blocks the host knows; the allocator's hooks
+ *	blocks		take blocks off the free lists, and put them back
+ *	device		the host: what is in flight to it, and the way back
+ *	thread		per zone: look, hint, sleep, or do a flush's part
+ *	control		states, knobs, and what a driver calls
+ *	mm.c, sysfs.c	what the rest of mm asks, and what users see
  *
  * Lock order, outermost first:
  *
  *	page_hinting_mutex	what is registered and enabled, and the knobs
  *	page_hinting_srcu	readers use the device and the list of zones
  *	zone->lock		a zone's blocks, counts and lists
- *	page_hinting_window.lock  the window; a leaf
+ *	the window's lock	what may be in flight
+ *	a thread's wait queue	to wake it
  *
  * The mutex is never taken from a memory hotplug notifier: its holders switch
  * a static key, for which they take the CPU hotplug lock, and that the caller
  * of the notifier holds. A provider's own lock nests inside SRCU only.
  */
-#ifndef _MM_PAGE_HINTING_INTERNAL_H
-#define _MM_PAGE_HINTING_INTERNAL_H
+#ifndef _MM_PAGE_HINTING_ZONE_H
+#define _MM_PAGE_HINTING_ZONE_H
 
 #include <linux/irq_work.h>
+#include <linux/jiffies.h>
 #include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/mmzone.h>
@@ -27,43 +41,14 @@
 #include <linux/timex.h>
 #include <linux/wait.h>
 
-#include "../page_alloc.h"
-#include "hooks.h"
 #include "policy.h"
 
-/* Blocks handled between two looks at whether to stop, and per kick. */
-#define PAGE_HINTING_BATCH_BLOCKS	16
-/* Memory per kick: on some hosts the work is done inside it. */
-#define PAGE_HINTING_BATCH_BYTES	(32UL << 20)
-/*
- * Not more blocks than this in flight, however large the ring: they are walked
- * under the zone lock where somebody asks for a range.
- */
-#define PAGE_HINTING_RING_MAX		128
 /* A zone has at most this share of its memory in flight. */
 #define PAGE_HINTING_ZONE_SHARE		16
 /* No block that joins a list is hinted. */
 #define PAGE_HINTING_KEEP_NONE		NR_PAGE_ORDERS
 /* After a sign of pressure a zone is left alone for this long. */
 #define PAGE_HINTING_BACK_OFF_MS	1000
-/* The same after blocks of a range came home, until the caller isolates it. */
-#define PAGE_HINTING_HOLD_MS		250
-/* What a zone has for itself after it was left alone. */
-#define PAGE_HINTING_TURN_MS		20
-/* While nothing may be pulled, look this often at first, and then ever less. */
-#define PAGE_HINTING_LOOK_MIN_MS	50
-#define PAGE_HINTING_LOOK_MAX_MS	10000
-/* A per-CPU list that was not used for this long is not in use. */
-#define PAGE_HINTING_LISTS_MS		2000
-/*
- * What a refault is worth, in time of keeping the memory, unless set. See
- * Documentation/mm/page_hinting.rst for where it comes from.
- */
-#define PAGE_HINTING_REFAULT_COST_MS	6700
-/* A host that acknowledges nothing for this long is not waited for. */
-#define PAGE_HINTING_SILENCE_MS		1000
-/* Try this often to take back a block that somebody holds a reference to. */
-#define PAGE_HINTING_RETRY_MS		10
 
 /**
  * enum page_hinting_reason - why a look at a zone left free memory unhinted
@@ -120,6 +105,18 @@ enum page_hinting_event {
 };
 
 /**
+ * enum page_hinting_flush - what a zone has to do for a flush
+ * @PAGE_HINTING_FLUSH_NONE: nothing: there is none, or it is done
+ * @PAGE_HINTING_FLUSH_ASKED: all that is free when its thread begins
+ * @PAGE_HINTING_FLUSH_GOES_ON: what is left of that
+ */
+enum page_hinting_flush {
+	PAGE_HINTING_FLUSH_NONE,
+	PAGE_HINTING_FLUSH_ASKED,
+	PAGE_HINTING_FLUSH_GOES_ON,
+};
+
+/**
  * struct page_hinting_zone - hinting of one zone
  * @zone: the zone
  * @node: in page_hinting_zones, under the mutex, read under SRCU or RCU
@@ -127,14 +124,22 @@ enum page_hinting_event {
  * @task: the zone's thread
  * @wait: where it sleeps
  * @events: why it is to wake up
- * @wake_work: wakes it from under the zone lock
- * @wake_event: because of this; lockless, too
- * @nr_unhinted: unhinted blocks per free list. Under zone->lock, as all up to
- *	@retry.
+ * @freed_work: wakes it from under the zone lock, as memory was freed
+ * @quiet_until: jiffies; nothing is pulled before. Lockless.
+ * @turn_owed: the thread wanted to pull and was not allowed to: until it has
+ *	had its turn, that is not made longer. Lockless.
+ * @skips: looks that left memory unhinted, by reason; the thread's, read by
+ *	who shows them
+ * @nr_unhinted: unhinted blocks per free list. From here on: of marks, under
+ *	zone->lock.
  * @unhinted_pages: free, eligible and not hinted, at or above the minimum
  *	order
  * @reach_pages: as @unhinted_pages, at or above @reach_order
  * @any_order_pages: the same of any order
+ * @hinted_pages: free and marked
+ * @hinted_small_pages: that part of it below @min_order
+ * @in_flight_pages: taken off the free lists to be hinted, and not back yet;
+ *	lockless, too
  * @away_pages: taken off the free lists without being needed, as it was
  *	isolated or went into a balloon
  * @list_pages: in the per-CPU lists at the last sample, and freed from
@@ -145,11 +150,6 @@ enum page_hinting_event {
  * @sampled_free_pages: the same at the last sample
  * @sampled_at: jiffies; when that was
  * @went_page_ticks: by then: pages that went, each times the jiffies after that
- * @hinted_pages: free and marked
- * @hinted_small_pages: that part of it below @min_order
- * @in_flight_pages: on @in_flight and @retry
- * @acknowledged_pages: the host has acknowledged so much ever; wraps; read
- *	lockless, too
  * @reused_pages: was hinted when somebody took it off the free lists to use it
  *	or a part of it; wraps
  * @sampled_reused_pages: the same at the last sample
@@ -158,40 +158,35 @@ enum page_hinting_event {
  * @keep_order: blocks of this order and more that join a list are hinted, as
  *	they are parts of one that is; PAGE_HINTING_KEEP_NONE but for a moment
  * @counted_pfn: blocks below it are counted; 0 is none and hooks off,
- *	ULONG_MAX is all of them
+ *	ULONG_MAX is all of them; lockless, too
  * @min_order: smaller blocks than these are hinted later; lockless, too
- * @reach_order: smaller ones than these are never hinted
+ * @reach_order: smaller ones than these are never hinted; lockless, too
  * @armed: the thread has nothing to hint and wants to hear of a free
  * @stay_pages: one that leaves more than this unhinted
  * @wake_pages: or of so much in reach
- * @in_flight: blocks that the host has
+ * @in_flight: blocks that the host has. From here on: of blocks, under
+ *	zone->lock.
  * @retry: acknowledged blocks that somebody holds a reference to
- * @reserved_pages: part of the window that is in use, under its lock
- * @wants_window: the thread found no room in it, under its lock
- * @competes: has a part of it or wants one, under its lock
- * @policy: only used by the thread
+ * @acknowledged_pages: the host has acknowledged so much ever; wraps;
+ *	lockless, too
+ * @charged_pages: part of the window that is in use. From here on: of the
+ *	device, under the window's lock.
+ * @window_node: in the queue for a part of it
+ * @policy: what was learnt. From here on: the thread's.
  * @settle_ms: the policy's settle time, for who wants to know; lockless
  * @refaulted_pages: hinted too early ever; wraps; lockless
  * @bridged_pages: needed again as early, but not hinted yet; wraps; lockless
  * @look_in_ms: when to look again although nothing could be pulled; 0 if it
- *	could. The thread's.
+ *	could
  * @freed: it was woken by a free since the last look, or as there is much in the
- *	per-CPU lists; the thread's
- * @drain_lists: it empties the per-CPU lists next; the thread's
- * @skips: looks that left memory unhinted, by reason; the thread's, read by
- *	who shows them
- * @no_room: there was none in the window a moment ago; the thread's
- * @cut_short: what was to be hinted was not, for a reason other than that
- *	nothing is left, since a flush has set it to false; the thread's
- * @flush_nr: the flush that the thread is at, or was; the thread's, read by
- *	who shows it
- * @flush_pages: what it has to pull for it yet; the thread's, read by who
- *	shows it
- * @flushed_nr: the flush that it has done its part of; lockless
- * @quiet_until: jiffies; nothing is pulled before. Lockless.
- * @turn_owed: the thread wanted to pull and was not allowed to: until it has
- *	had its turn, that is not made longer. Lockless.
- * @listed: pages in the per-CPU lists when these were last looked at
+ *	per-CPU lists
+ * @drain_lists: it empties the per-CPU lists next
+ * @no_room: there was none in the window for it since it began to work
+ * @cut_short: what a flush wants was not hinted, for a reason other than that
+ *	nothing is left
+ * @flush: what it has to do for a flush; lockless
+ * @flush_pages: how much it has to pull for it yet; lockless
+ * @listed: pages in each CPU's list when these were last looked at
  */
 struct page_hinting_zone {
 	struct zone *zone;
@@ -200,16 +195,18 @@ struct page_hinting_zone {
 	struct task_struct *task;
 	wait_queue_head_t wait;
 	unsigned long events;
-	struct irq_work wake_work;
-	enum page_hinting_event wake_event;
+	struct irq_work freed_work;
+	unsigned long quiet_until;
+	bool turn_owed;
+	unsigned long skips[NR_PAGE_HINTING_REASONS];
 
 	unsigned long nr_unhinted[NR_PAGE_ORDERS][MIGRATE_TYPES];
 	unsigned long unhinted_pages;
 	unsigned long reach_pages;
+	unsigned long any_order_pages;
 	unsigned long hinted_pages;
 	unsigned long hinted_small_pages;
 	unsigned long in_flight_pages;
-	unsigned long any_order_pages;
 	unsigned long away_pages;
 	unsigned long list_pages;
 	unsigned long low_pages;
@@ -217,7 +214,6 @@ struct page_hinting_zone {
 	unsigned long sampled_free_pages;
 	unsigned long sampled_at;
 	u64 went_page_ticks;
-	unsigned long acknowledged_pages;
 	unsigned long reused_pages;
 	unsigned long sampled_reused_pages;
 	bool splits;
@@ -229,12 +225,13 @@ struct page_hinting_zone {
 	bool armed;
 	unsigned long stay_pages;
 	unsigned long wake_pages;
+
 	struct list_head in_flight;
 	struct list_head retry;
+	unsigned long acknowledged_pages;
 
-	unsigned long reserved_pages;
-	bool wants_window;
-	bool competes;
+	unsigned long charged_pages;
+	struct list_head window_node;
 
 	struct page_hinting_policy policy;
 	unsigned long settle_ms;
@@ -243,128 +240,31 @@ struct page_hinting_zone {
 	unsigned int look_in_ms;
 	bool freed;
 	bool drain_lists;
-	unsigned long skips[NR_PAGE_HINTING_REASONS];
 	bool no_room;
 	bool cut_short;
-	unsigned int flush_nr;
+	enum page_hinting_flush flush;
 	unsigned long flush_pages;
-	unsigned int flushed_nr;
-
-	unsigned long quiet_until;
-	bool turn_owed;
 	int __percpu *listed;
 };
 
-/**
- * struct page_hinting_batch - blocks on their way between lists and host
- * @nr: how many
- * @pages: their head pages
- */
-struct page_hinting_batch {
-	unsigned int nr;
-	struct page *pages[PAGE_HINTING_BATCH_BLOCKS];
-};
-
+/* Written by control, under page_hinting_mutex; see there. */
 extern struct mutex page_hinting_mutex;
 extern struct srcu_struct page_hinting_srcu;
 extern struct list_head page_hinting_zones;
-extern struct page_hinting_device __rcu *page_hinting_dev;
-extern unsigned int page_hinting_enabled;
-extern unsigned int page_hinting_min_order;
-extern unsigned int page_hinting_idle_min_order;
+extern enum page_hinting_state page_hinting_state;
+extern unsigned int page_hinting_nr_stops;
+extern bool page_hinting_sleeps;
+extern bool page_hinting_host_is_gone;
 extern unsigned int page_hinting_safe_order;
-extern unsigned int page_hinting_refault_cost_ms;
-extern unsigned int page_hinting_nr_restores;
 
-/* block.c: what happens to a block, under the lock of its zone */
-unsigned int page_hinting_pull(struct page_hinting_zone *pz, unsigned int order,
-			       unsigned long limit_pages, unsigned int limit_nr,
-			       struct page_hinting_batch *batch);
-struct page_hinting_zone *
-page_hinting_acknowledged(struct page *page, unsigned long *home_pages);
-struct page_hinting_zone *
-page_hinting_not_acknowledged(struct page *page, unsigned long *home_pages);
-unsigned long page_hinting_retry(struct page_hinting_zone *pz);
-unsigned long page_hinting_lose(struct page_hinting_zone *pz, bool all,
-				unsigned int *nr_blocks);
-bool page_hinting_range_in_flight(struct page_hinting_zone *pz,
-				  unsigned long start_pfn,
-				  unsigned long end_pfn);
-void page_hinting_count_start(struct page_hinting_zone *pz);
-void page_hinting_count_stop(struct page_hinting_zone *pz);
-bool page_hinting_count_chunk(struct page_hinting_zone *pz);
-void page_hinting_set_orders(struct page_hinting_zone *pz,
-			     unsigned int min_order, unsigned int reach_order);
-bool page_hinting_try_arm(struct page_hinting_zone *pz, unsigned long stay_pages,
-			  unsigned long wake_pages);
-void page_hinting_take_sample(struct page_hinting_zone *pz,
-			      struct page_hinting_sample *sample);
-unsigned long page_hinting_in_reach(struct page_hinting_zone *pz);
-
-/* window.c */
-extern unsigned long page_hinting_window_pages;
-unsigned long page_hinting_window_in_use(void);
-unsigned long page_hinting_window_reserve(struct page_hinting_zone *pz,
-					  unsigned int order,
-					  unsigned int capacity,
-					  unsigned long want_pages,
-					  unsigned int *nr_blocks);
-void page_hinting_window_release(struct page_hinting_zone *pz,
-				 unsigned long pages, unsigned int nr_blocks);
-void page_hinting_window_looked(struct page_hinting_zone *pz);
-void page_hinting_window_leave(struct page_hinting_zone *pz);
-
-/* zone.c: one thread per zone */
-void page_hinting_wake(struct page_hinting_zone *pz,
-		       enum page_hinting_event event);
-void page_hinting_wake_all(enum page_hinting_event event);
-int page_hinting_zones_update(void);
-void page_hinting_zones_destroy(void);
-void page_hinting_give_up(struct page_hinting_zone *pz, bool all);
-int page_hinting_zones_init(void);
-
-/* flush.c */
-extern unsigned int page_hinting_flush_timeout_ms;
-int page_hinting_flush(bool anew);
-unsigned int page_hinting_flush_nr(void);
-unsigned long page_hinting_flush_left(void);
-void page_hinting_flush_wake(void);
-void page_hinting_flush_cancel(void);
-
-/* restore.c */
-void page_hinting_restored(void);
-
-/* core.c */
-enum page_hinting_state page_hinting_get_state(void);
-unsigned int page_hinting_harvest(struct page_hinting_device *dev);
-unsigned long page_hinting_submit(struct page_hinting_device *dev,
-				  struct page_hinting_batch *batch);
-void page_hinting_brought_home(struct page_hinting_zone *pz,
-			       unsigned long pages, unsigned int nr_blocks);
-bool page_hinting_arm(struct page_hinting_device *dev);
-bool page_hinting_host_is_gone(void);
-bool page_hinting_sleeps(void);
-const char *page_hinting_why_not(void);
-void page_hinting_enable(bool enable);
-void page_hinting_begin_anew(void);
-void page_hinting_set_order(unsigned int min_order, bool by_user);
-void page_hinting_set_idle_order(unsigned int idle_min_order);
-unsigned int page_hinting_reach_order(void);
-
-/* sysfs.c */
-int page_hinting_sysfs_init(void);
-int page_hinting_sysfs_add(struct page_hinting_zone *pz);
-void page_hinting_sysfs_remove(struct page_hinting_zone *pz);
-
-/* page_private() of a block in flight: its order, and what block.c adds. */
-#define PAGE_HINTING_BLOCK_ORDER	0xffUL
-
-static inline unsigned int page_hinting_block_order(const struct page *page)
+/* What hinting as a whole is doing. Stable under the mutex only. */
+static inline enum page_hinting_state page_hinting_get_state(void)
 {
-	return page_private(page) & PAGE_HINTING_BLOCK_ORDER;
+	/* Pairs with set_state(). */
+	return READ_ONCE(page_hinting_state);
 }
 
-/* The zone lock, as hinting takes it: with its longest hold on record. */
+/* For debug.c: how long hinting held a zone's lock, and worked in all. */
 #ifdef CONFIG_PAGE_HINTING_DEBUG
 void page_hinting_hold_start(void);
 void page_hinting_hold_end(void);
@@ -404,6 +304,36 @@ static inline void page_hinting_unlock(struct zone *zone, unsigned long flags)
 	spin_unlock_irqrestore(&zone->lock, flags);
 }
 
+/* Wake a zone's thread. Not from NMI, and not under a zone lock. */
+static inline void page_hinting_wake(struct page_hinting_zone *pz,
+				     enum page_hinting_event event)
+{
+	/* What it is woken for is seen first; pairs with xchg() in work(). */
+	smp_mb__before_atomic();
+	set_bit(event, &pz->events);
+	wake_up(&pz->wait);
+}
+
+/**
+ * page_hinting_wake_all - wake the threads of all zones
+ * @event: why; for %PAGE_HINTING_EV_HARVEST, only those with blocks in flight
+ *
+ * Context: Any but NMI, and not under a zone lock.
+ */
+static inline void page_hinting_wake_all(enum page_hinting_event event)
+{
+	struct page_hinting_zone *pz;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(pz, &page_hinting_zones, node) {
+		if (event == PAGE_HINTING_EV_HARVEST &&
+		    !READ_ONCE(pz->in_flight_pages))
+			continue;
+		page_hinting_wake(pz, event);
+	}
+	rcu_read_unlock();
+}
+
 /* The thread has left memory unhinted. */
 static inline void page_hinting_skipped(struct page_hinting_zone *pz,
 					enum page_hinting_reason reason)
@@ -423,7 +353,8 @@ static inline unsigned long page_hinting_quiet_left(struct page_hinting_zone *pz
 static inline bool page_hinting_may_pull(struct page_hinting_zone *pz)
 {
 	return page_hinting_get_state() == PAGE_HINTING_RUNNING &&
-	       !page_hinting_sleeps() && !page_hinting_host_is_gone() &&
+	       !READ_ONCE(page_hinting_sleeps) &&
+	       !READ_ONCE(page_hinting_host_is_gone) &&
 	       !page_hinting_quiet_left(pz);
 }
 
@@ -437,14 +368,4 @@ static inline void page_hinting_be_quiet(struct page_hinting_zone *pz,
 		WRITE_ONCE(pz->quiet_until, jiffies + left);
 }
 
-/*
- * The same, for callers that may come again and again. They must not stop a
- * zone, or a flush, for good: it has a turn in between.
- */
-static inline void page_hinting_back_off_zone(struct page_hinting_zone *pz)
-{
-	if (!READ_ONCE(pz->turn_owed))
-		page_hinting_be_quiet(pz, PAGE_HINTING_BACK_OFF_MS);
-}
-
-#endif /* _MM_PAGE_HINTING_INTERNAL_H */
+#endif /* _MM_PAGE_HINTING_ZONE_H */

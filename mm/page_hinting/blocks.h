@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Free page hinting: take blocks off the free lists, and put them back.
+ */
+#ifndef _MM_PAGE_HINTING_BLOCKS_H
+#define _MM_PAGE_HINTING_BLOCKS_H
+
+#include <linux/mm.h>
+
+#include "marks.h"
+
+/* Blocks handled between two looks at whether to stop, and per kick. */
+#define PAGE_HINTING_BATCH_BLOCKS	16
+
+/**
+ * struct page_hinting_batch - blocks on their way between lists and host
+ * @nr: how many
+ * @broken_off: pulling them ended as the zone is to be left alone
+ * @pages: their head pages
+ */
+struct page_hinting_batch {
+	unsigned int nr;
+	bool broken_off;
+	struct page *pages[PAGE_HINTING_BATCH_BLOCKS];
+};
+
+/* Not more than this is in flight. Only tests change it. */
+extern unsigned long page_hinting_window_pages;
+
+/* page_private() of a block in flight: its order, and what blocks.c adds. */
+#define PAGE_HINTING_BLOCK_ORDER	0xffUL
+
+static inline unsigned int page_hinting_block_order(const struct page *page)
+{
+	return page_private(page) & PAGE_HINTING_BLOCK_ORDER;
+}
+
+unsigned int page_hinting_pull(struct page_hinting_zone *pz, unsigned int order,
+			       unsigned long limit_pages, unsigned int limit_nr,
+			       struct page_hinting_batch *batch);
+struct page_hinting_zone *page_hinting_put_back(struct page *page,
+						bool acknowledged,
+						unsigned long *home_pages);
+unsigned long page_hinting_retry(struct page_hinting_zone *pz);
+void page_hinting_void_retried(struct page_hinting_zone *pz);
+unsigned long page_hinting_lose(struct page_hinting_zone *pz, bool all,
+				unsigned int *nr_blocks);
+bool page_hinting_range_in_flight(struct page_hinting_zone *pz,
+				  unsigned long start_pfn,
+				  unsigned long end_pfn);
+
+#endif /* _MM_PAGE_HINTING_BLOCKS_H */

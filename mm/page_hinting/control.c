@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Free page hinting: what hinting as a whole is doing, and what a driver calls.
+ *
+ *	no device --register--> disabled <--enable--> running
+ *	    ^                       |                    |
+ *	    +------unregister-------+--------------------+---> suspended, shutdown
+ *
+ * Every change is made under page_hinting_mutex. To leave "running", the state
+ * is set and all SRCU sections are waited for, so that nobody pulls or submits
+ * any more; then what is in flight is brought home.
+ */
+#define pr_fmt(fmt) "page_hinting: " fmt
+
+#include <linux/cc_platform.h>
+#include <linux/delay.h>
+#include <linux/export.h>
+#include <linux/init.h>
+#include <linux/kstrtox.h>
+#include <linux/mm.h>
+
+#include "../internal.h"
+#include "control.h"
+#include "hooks.h"
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/page_hinting.h>
+
+DEFINE_STATIC_KEY_FALSE(page_hinting_key);
+EXPORT_SYMBOL_GPL(page_hinting_key);
+
+/* What is registered and enabled, the knobs, and the list of zones. */
+DEFINE_MUTEX(page_hinting_mutex);
+
+/* For readers of the device and of the list of zones. */
+DEFINE_SRCU(page_hinting_srcu);
+
+enum page_hinting_state page_hinting_state;
+
+/* How often hinting has stopped; a flush is in vain then. */
+unsigned int page_hinting_nr_stops;
+
+/* The system is suspended, or will be: from before devices are until after. */
+bool page_hinting_sleeps;
+
+unsigned int page_hinting_enabled = 1;
+
+/* The device, even while it is suspended. Under the mutex. */
+static struct page_hinting_device *registered;
+
+/* Why no driver may hint, whatever its device. */
+static enum page_hinting_refusal barred = PAGE_HINTING_NOT_REFUSED;
+/* Why the last device is not used; written by xchg(). */
+static enum page_hinting_refusal refusal = PAGE_HINTING_NOT_REFUSED;
+
+/* The minimum order was written by the user. Under the mutex. */
+static bool order_is_by_user;
+
+static int __init setup_page_hinting(char *arg)
+{
+	bool enable;
+	int err = kstrtobool(arg, &enable);
+
+	if (err)
+		return err;
+	page_hinting_enabled = enable;
+	barred = enable ? PAGE_HINTING_NOT_REFUSED : PAGE_HINTING_REFUSED_OFF;
+	return 0;
+}
+early_param("page_hinting", setup_page_hinting);
+
+static int __init setup_safe_order(char *arg)
+{
+	unsigned int order;
+	int err = kstrtouint(arg, 10, &order);
+
+	if (err || order > MAX_PAGE_ORDER) {
+		pr_warn("page_hinting_safe_order=%s: not a number from 0 to %d, not used\n",
+			arg, MAX_PAGE_ORDER);
+		return -EINVAL;
+	}
+	page_hinting_safe_order = order;
+	return 0;
+}
+early_param("page_hinting_safe_order", setup_safe_order);
+
+static void set_state(enum page_hinting_state new_state)
+{
+	lockdep_assert_held(&page_hinting_mutex);
+	/* Pairs with page_hinting_get_state(). */
+	WRITE_ONCE(page_hinting_state, new_state);
+	if (new_state == PAGE_HINTING_RUNNING)
+		return;
+	/* Pairs with is_over(). */
+	WRITE_ONCE(page_hinting_nr_stops, page_hinting_nr_stops + 1);
+	wake_up(&page_hinting_flush_wait);
+}
+
+/* Nobody but the mutex holder works with the device from here on. */
+static void hide_device(void)
+{
+	RCU_INIT_POINTER(page_hinting_dev, NULL);
+	synchronize_srcu(&page_hinting_srcu);
+}
+
+/* Nobody submits any more; what is in flight comes home. */
+static void settle(void)
+{
+	synchronize_srcu(&page_hinting_srcu);
+	if (rcu_access_pointer(page_hinting_dev))
+		page_hinting_drain(registered);
+}
+
+/* From now on nothing is pulled; what is in flight comes home. */
+static void quiesce(enum page_hinting_state new_state)
+{
+	set_state(new_state);
+	settle();
+}
+
+static void count_anew(void)
+{
+	struct page_hinting_zone *pz;
+
+	list_for_each_entry(pz, &page_hinting_zones, node) {
+		page_hinting_count_start(pz);
+		page_hinting_void_retried(pz);
+	}
+}
+
+static void start_running(void)
+{
+	count_anew();
+	static_branch_enable(&page_hinting_key);
+	set_state(PAGE_HINTING_RUNNING);
+	page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
+}
+
+static void stop_running(void)
+{
+	struct page_hinting_zone *pz;
+
+	quiesce(PAGE_HINTING_DISABLED);
+	static_branch_disable(&page_hinting_key);
+	list_for_each_entry(pz, &page_hinting_zones, node)
+		page_hinting_count_stop(pz);
+}
+
+/**
+ * page_hinting_enable - switch hinting on or off
+ * @enable: which
+ *
+ * Off drains and voids all marks. Without a device this only decides what
+ * will be when one is registered.
+ *
+ * Context: Process context, under page_hinting_mutex, may sleep.
+ */
+void page_hinting_enable(bool enable)
+{
+	lockdep_assert_held(&page_hinting_mutex);
+	WRITE_ONCE(page_hinting_enabled, enable);
+	/* Not between page_hinting_unregister() and the end of the reset. */
+	if (enable && registered)
+		page_hinting_zones_update();
+	if (enable && registered && page_hinting_state == PAGE_HINTING_DISABLED)
+		start_running();
+	else if (!enable && page_hinting_state == PAGE_HINTING_RUNNING)
+		stop_running();
+}
+
+/**
+ * page_hinting_begin_anew - forget what was hinted, and hint it again
+ *
+ * Context: Process context, under page_hinting_mutex, while hinting is
+ *	running; may sleep.
+ */
+void page_hinting_begin_anew(void)
+{
+	lockdep_assert_held(&page_hinting_mutex);
+	stop_running();
+	start_running();
+}
+
+/**
+ * page_hinting_set_order - set the minimum order
+ * @min_order: at most MAX_PAGE_ORDER; less than the safe order is not in force
+ * @by_user: keep it when another device comes
+ *
+ * Context: Process context, under page_hinting_mutex.
+ */
+void page_hinting_set_order(unsigned int min_order, bool by_user)
+{
+	struct page_hinting_zone *pz;
+
+	lockdep_assert_held(&page_hinting_mutex);
+	order_is_by_user = by_user;
+	min_order = max(min_order, page_hinting_safe_order);
+	WRITE_ONCE(page_hinting_min_order, min_order);
+	list_for_each_entry(pz, &page_hinting_zones, node)
+		page_hinting_set_orders(pz, min_order,
+					page_hinting_reach_order());
+	page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
+}
+
+/**
+ * page_hinting_set_idle_order - set how small blocks idle zones hint
+ * @idle_min_order: at most MAX_PAGE_ORDER; less than the safe order is not in
+ *	force; at or above the minimum order, idle zones hint what others do
+ *
+ * Context: Process context, under page_hinting_mutex.
+ */
+void page_hinting_set_idle_order(unsigned int idle_min_order)
+{
+	lockdep_assert_held(&page_hinting_mutex);
+	WRITE_ONCE(page_hinting_idle_min_order,
+		   max(idle_min_order, page_hinting_safe_order));
+	page_hinting_set_order(page_hinting_min_order, order_is_by_user);
+}
+
+/* What comes after "not used: ", in the log and in sysfs. */
+static const char * const refusals[] = {
+	[PAGE_HINTING_REFUSED_OFF] = "page_hinting=off was given",
+	[PAGE_HINTING_REFUSED_BOOT] = "it could not be set up at boot",
+	[PAGE_HINTING_REFUSED_GUEST] = "this is a confidential guest",
+	[PAGE_HINTING_REFUSED_HOST] =
+		"the host does not offer free page reporting",
+	[PAGE_HINTING_REFUSED_PAGES] =
+		"the host's pages are larger than the largest free block",
+	[PAGE_HINTING_REFUSED_POISON] =
+		"free pages are poisoned; boot with page_poison=0",
+	[PAGE_HINTING_REFUSED_CONTENT] =
+		"free pages are zeroed or poisoned, and the host does not promise to keep that; boot with page_poison=0 init_on_free=0",
+};
+
+/**
+ * page_hinting_refuse - a device is not used for hinting
+ * @why: the reason, which is logged when it is another one than the last;
+ *	PAGE_HINTING_NOT_REFUSED if the device has gone
+ *
+ * Context: Any but NMI.
+ */
+void page_hinting_refuse(enum page_hinting_refusal why)
+{
+	/* Pairs with page_hinting_why_not(). */
+	if (xchg(&refusal, why) != why && refusals[why])
+		pr_info("not used: %s\n", refusals[why]);
+}
+EXPORT_SYMBOL_GPL(page_hinting_refuse);
+
+/**
+ * page_hinting_bar - no device is to be used for hinting
+ * @why: the reason
+ *
+ * Context: Any but NMI.
+ */
+void page_hinting_bar(enum page_hinting_refusal why)
+{
+	barred = why;
+}
+
+/**
+ * page_hinting_why_not - why there is no device, although there could be one
+ *
+ * Return: the reason, for people; NULL if there is none.
+ */
+const char *page_hinting_why_not(void)
+{
+	/* Pairs with page_hinting_refuse(). */
+	return refusals[barred ?: READ_ONCE(refusal)];
+}
+
+/**
+ * page_hinting_wanted - should a driver register?
+ *
+ * Not in a confidential guest: the host cannot discard what it cannot read,
+ * and what it does discard has to be accepted anew.
+ *
+ * Context: Process context.
+ * Return: false with page_hinting=off, and where hinting does not work, which
+ *	is logged. The driver then does what it would do without.
+ */
+bool page_hinting_wanted(void)
+{
+	if (barred)
+		page_hinting_refuse(barred);
+	else if (cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT))
+		page_hinting_refuse(PAGE_HINTING_REFUSED_GUEST);
+	else
+		return true;
+	return false;
+}
+EXPORT_SYMBOL_GPL(page_hinting_wanted);
+
+/**
+ * page_hinting_register - begin to hint to a host
+ * @dev: the provider, ready for all of its operations
+ *
+ * Context: Process context, may sleep. After all memory has been given to the
+ *	buddy allocator, which initcalls may take for granted.
+ * Return: 0; -EBUSY if there is one already; -EOPNOTSUPP if hinting is off or
+ *	does not work here, or if no block is as large as @dev's safe order;
+ *	-EINVAL if @dev has no room for a single block.
+ */
+int page_hinting_register(struct page_hinting_device *dev)
+{
+	unsigned int granule_order = dev->granule_order ?: pageblock_order;
+
+	if (!page_hinting_wanted())
+		return -EOPNOTSUPP;
+	if (!dev->capacity)
+		return -EINVAL;
+
+	guard(mutex)(&page_hinting_mutex);
+	if (page_hinting_state != PAGE_HINTING_NO_DEVICE)
+		return -EBUSY;
+
+	if (max(page_hinting_safe_order, dev->safe_order) > MAX_PAGE_ORDER) {
+		page_hinting_refuse(PAGE_HINTING_REFUSED_PAGES);
+		return -EOPNOTSUPP;
+	}
+	page_hinting_granule_order = min_t(unsigned int, granule_order,
+					   pageblock_order);
+	page_hinting_safe_order = max(page_hinting_safe_order, dev->safe_order);
+	page_hinting_set_order(order_is_by_user ? page_hinting_min_order :
+						  page_hinting_granule_order,
+			       order_is_by_user);
+	page_hinting_set_idle_order(page_hinting_idle_min_order);
+	WRITE_ONCE(page_hinting_host_is_gone, false);
+	page_hinting_refuse(PAGE_HINTING_NOT_REFUSED);
+	registered = dev;
+	rcu_assign_pointer(page_hinting_dev, dev);
+	set_state(PAGE_HINTING_DISABLED);
+	page_hinting_zones_update();
+	if (page_hinting_enabled)
+		start_running();
+	pr_info("free memory goes to the host, from order %u on, when idle from order %u%s\n",
+		page_hinting_min_order, page_hinting_reach_order(),
+		page_hinting_enabled ? "" : ", once enabled");
+	return 0;
+}
+EXPORT_SYMBOL_GPL(page_hinting_register);
+
+/**
+ * page_hinting_unregister - stop to hint to a host
+ * @dev: the provider
+ *
+ * No operation of it is called any more afterwards. The driver then resets
+ * its device, gives what it still holds to page_hinting_abort(), and calls
+ * page_hinting_reset_done(); until then the blocks that the host may still
+ * write to belong to nobody.
+ *
+ * Context: Process context, may sleep; waits PAGE_HINTING_SILENCE_MS for a
+ *	silent host.
+ */
+void page_hinting_unregister(struct page_hinting_device *dev)
+{
+	guard(mutex)(&page_hinting_mutex);
+	if (registered != dev)
+		return;
+	if (page_hinting_state == PAGE_HINTING_RUNNING)
+		stop_running();
+	else
+		quiesce(page_hinting_state);
+	static_branch_disable(&page_hinting_key);
+	hide_device();
+	registered = NULL;
+}
+EXPORT_SYMBOL_GPL(page_hinting_unregister);
+
+/**
+ * page_hinting_suspend - stop until page_hinting_resume()
+ * @dev: the provider, whose device is about to be reset
+ *
+ * As page_hinting_unregister(), but threads stay, which may be frozen.
+ *
+ * Context: Process context, may sleep.
+ */
+void page_hinting_suspend(struct page_hinting_device *dev)
+{
+	guard(mutex)(&page_hinting_mutex);
+	if (registered != dev)
+		return;
+	if (page_hinting_state == PAGE_HINTING_RUNNING)
+		quiesce(PAGE_HINTING_SUSPENDED);
+	else
+		quiesce(page_hinting_state);
+	hide_device();
+}
+EXPORT_SYMBOL_GPL(page_hinting_suspend);
+
+/**
+ * page_hinting_resume - go on after page_hinting_suspend()
+ * @dev: the provider, ready again
+ *
+ * All marks are void: after hibernation the host backs all memory again.
+ *
+ * Context: Process context, may sleep.
+ */
+void page_hinting_resume(struct page_hinting_device *dev)
+{
+	guard(mutex)(&page_hinting_mutex);
+	if (registered != dev)
+		return;
+	WRITE_ONCE(page_hinting_host_is_gone, false);
+	rcu_assign_pointer(page_hinting_dev, dev);
+	page_hinting_zones_update();
+	if (page_hinting_state != PAGE_HINTING_SUSPENDED)
+		return;
+	if (page_hinting_enabled)
+		start_running();
+	else
+		stop_running();
+}
+EXPORT_SYMBOL_GPL(page_hinting_resume);
+
+/**
+ * page_hinting_abort - a block comes back without an answer
+ * @dev: the provider, whose device cannot reach the block any more
+ * @page: head page of the block, as it was submitted
+ *
+ * A page that is no block in flight is left as it is, which is logged.
+ *
+ * Context: Process context, between page_hinting_unregister() or
+ *	page_hinting_suspend() and page_hinting_reset_done().
+ */
+void page_hinting_abort(struct page_hinting_device *dev, struct page *page)
+{
+	int idx = srcu_read_lock(&page_hinting_srcu);
+
+	if (!page_hinting_take_back(page))
+		pr_err_ratelimited("the driver gave back pfn %#lx, which it did not have\n",
+				   page_to_pfn(page));
+	srcu_read_unlock(&page_hinting_srcu, idx);
+}
+EXPORT_SYMBOL_GPL(page_hinting_abort);
+
+/**
+ * page_hinting_reset_done - the device has been reset and holds no block
+ * @dev: the provider
+ *
+ * What did not come back is lost on purpose, counted and logged.
+ *
+ * Context: Process context, may sleep.
+ */
+void page_hinting_reset_done(struct page_hinting_device *dev)
+{
+	struct page_hinting_zone *pz;
+
+	guard(mutex)(&page_hinting_mutex);
+	list_for_each_entry(pz, &page_hinting_zones, node)
+		page_hinting_give_up(pz, false);
+	if (registered || page_hinting_state == PAGE_HINTING_NO_DEVICE)
+		return;
+
+	set_state(PAGE_HINTING_NO_DEVICE);
+	/* Let who holds a reference to a block drop it. */
+	page_hinting_wait_retried();
+	page_hinting_zones_destroy();
+}
+EXPORT_SYMBOL_GPL(page_hinting_reset_done);
+
+/**
+ * page_hinting_set_sleeps - the system is about to sleep, or is awake again
+ * @sleeps: which
+ *
+ * Not all drivers are told of a suspend: virtio-pci tells none if its device
+ * keeps its state. Yet nothing may be submitted to a device that sleeps.
+ *
+ * Context: Process context, may sleep.
+ */
+void page_hinting_set_sleeps(bool sleeps)
+{
+	guard(mutex)(&page_hinting_mutex);
+	WRITE_ONCE(page_hinting_sleeps, sleeps);
+	if (sleeps)
+		settle();
+	else
+		page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
+}
+
+/**
+ * page_hinting_shutdown - stop for good, as the system goes down
+ *
+ * Context: Process context, may sleep.
+ */
+void page_hinting_shutdown(void)
+{
+	guard(mutex)(&page_hinting_mutex);
+	if (registered)
+		quiesce(PAGE_HINTING_SHUTDOWN);
+}

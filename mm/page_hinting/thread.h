@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Free page hinting: one thread per zone, and flushes, which they do.
+ */
+#ifndef _MM_PAGE_HINTING_THREAD_H
+#define _MM_PAGE_HINTING_THREAD_H
+
+#include "device.h"
+
+/*
+ * What a refault is worth, in time of keeping the memory, unless set. See
+ * Documentation/mm/page_hinting.rst for where it comes from.
+ */
+#define PAGE_HINTING_REFAULT_COST_MS	6700
+
+/* The knobs that the threads follow; written by control. */
+extern unsigned int page_hinting_min_order;
+extern unsigned int page_hinting_idle_min_order;
+extern unsigned int page_hinting_refault_cost_ms;
+
+/* The lowest order that an idle zone hints. */
+static inline unsigned int page_hinting_reach_order(void)
+{
+	return min(page_hinting_min_order, page_hinting_idle_min_order);
+}
+
+/* A zone's directory, and its parent: see sysfs.c. */
+extern const struct kobj_type page_hinting_zone_ktype;
+extern struct kobject *page_hinting_kobj;
+
+int page_hinting_zones_update(void);
+void page_hinting_zones_destroy(void);
+
+#endif /* _MM_PAGE_HINTING_THREAD_H */
