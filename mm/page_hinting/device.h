@@ -9,7 +9,10 @@
 
 #include "blocks.h"
 
-/* A range is waited for, and so are blocks in flight on OOM, up to this. */
+/*
+ * A range is waited for, and so are blocks in flight on OOM, up to this; and
+ * when its blocks are home, the caller has as long to isolate it.
+ */
 #define PAGE_HINTING_WAIT_HOME_MS	250
 /* A host that acknowledges nothing for this long is not waited for. */
 #define PAGE_HINTING_SILENCE_MS		1000

@@ -28,22 +28,10 @@
 #include "control.h"
 #include "hooks.h"
 
-/* After blocks of a range came home, until the caller isolates it. */
-#define HOLD_MS			250
 /* A per-CPU list that was not used for this long is not in use. */
 #define LISTS_MS		2000
 /* When less than this came or went, a per-CPU list has not been used. */
 #define LISTS_CHANGE_PAGES	((int)(SZ_1M >> PAGE_SHIFT))
-
-/*
- * For callers that may come again and again: they must not stop a zone, or a
- * flush, for good. It has a turn in between.
- */
-static void back_off(struct page_hinting_zone *pz)
-{
-	if (!READ_ONCE(pz->turn_owed))
-		page_hinting_be_quiet(pz, PAGE_HINTING_BACK_OFF_MS);
-}
 
 /*
  * See page_hinting_back_off(). That a large block is not to be had is no sign
@@ -66,7 +54,7 @@ void __page_hinting_back_off(gfp_t gfp_mask, unsigned int order,
 		pz = READ_ONCE(zone->hinting);
 		if (pz && (order <= PAGE_ALLOC_COSTLY_ORDER ||
 			   READ_ONCE(pz->in_flight_pages)))
-			back_off(pz);
+			page_hinting_back_off_zone(pz);
 	}
 	rcu_read_unlock();
 }
@@ -97,9 +85,9 @@ void __page_hinting_drain_range(unsigned long start_pfn, unsigned long end_pfn)
 	 * and does not make that time longer.
 	 */
 	if (pz && page_hinting_range_in_flight(pz, start_pfn, end_pfn)) {
-		page_hinting_be_quiet(pz, HOLD_MS);
+		page_hinting_be_quiet(pz, PAGE_HINTING_WAIT_HOME_MS);
 		page_hinting_wait_home(pz, start_pfn, end_pfn);
-		page_hinting_be_quiet(pz, HOLD_MS);
+		page_hinting_be_quiet(pz, PAGE_HINTING_WAIT_HOME_MS);
 		arm_again();
 	}
 	srcu_read_unlock(&page_hinting_srcu, idx);

@@ -368,4 +368,14 @@ static inline void page_hinting_be_quiet(struct page_hinting_zone *pz,
 		WRITE_ONCE(pz->quiet_until, jiffies + left);
 }
 
+/*
+ * The same, for callers that may come again and again. They must not stop a
+ * zone, or a flush, for good: it has a turn in between.
+ */
+static inline void page_hinting_back_off_zone(struct page_hinting_zone *pz)
+{
+	if (!READ_ONCE(pz->turn_owed))
+		page_hinting_be_quiet(pz, PAGE_HINTING_BACK_OFF_MS);
+}
+
 #endif /* _MM_PAGE_HINTING_ZONE_H */

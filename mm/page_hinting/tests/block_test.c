@@ -1526,7 +1526,7 @@ static void ranges_keep_no_zone_quiet(struct kunit *test)
 	pfn = page_to_pfn(page);
 	page_hinting_drain_range(pfn, pfn + 1);
 	KUNIT_EXPECT_LE(test, page_hinting_quiet_left(pz),
-			msecs_to_jiffies(PAGE_HINTING_HOLD_MS));
+			msecs_to_jiffies(PAGE_HINTING_WAIT_HOME_MS));
 }
 
 /* Under steady pressure a zone is still hinted, if slowly. */
