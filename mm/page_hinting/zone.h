@@ -12,7 +12,12 @@
  *	device		the host: what is in flight to it, and the way back
  *	thread		per zone: look, hint, sleep, or do a flush's part
  *	control		states, knobs, and what a driver calls
- *	mm.c, sysfs.c	what the rest of mm asks, and what users see
+ *	flush		hint all there is, and wait for it
+ *	sysfs		what users see and set
+ *	mm		what the rest of mm asks
+ *
+ * The last three share the header of control. Upwards there is one irq_work, and
+ * the wait queues of the threads and of who waits for a flush.
  *
  * Lock order, outermost first:
  *
