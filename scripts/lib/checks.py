@@ -347,7 +347,7 @@ def arm64_64k(report, kernels):
 @test
 def cost(report, kernels):
     """Under -icount: the longest hold of the zone lock, and instructions per GiB hinted"""
-    vmguest = guest(kernels, 'hinting+cost', 'cost', """
+    vmguest = guest(kernels, 'hinting', 'cost', """
         held=/sys/kernel/debug/page_hinting/lock_hold_max_cycles
         work=/sys/kernel/debug/page_hinting/work_cycles
         told() { hintload sum | sed "s/^### sum/### sum-$1/"; echo "### $1 $(cat $work)"; }
