@@ -19,7 +19,6 @@
 #include <linux/kstrtox.h>
 #include <linux/mm.h>
 
-#include "../internal.h"
 #include "control.h"
 #include "hooks.h"
 

@@ -22,7 +22,6 @@
 #include <linux/vmstat.h>
 #include <trace/events/page_hinting.h>
 
-#include "../internal.h"
 #include "device.h"
 
 /*

@@ -23,7 +23,6 @@
 #include <linux/wait.h>
 #include <trace/events/page_hinting.h>
 
-#include "../internal.h"
 #include "control.h"
 
 /* A flush gives up when nothing came home for this long. Only tests change it. */

@@ -30,7 +30,6 @@
 #include <linux/vmstat.h>
 #include <trace/events/page_hinting.h>
 
-#include "../internal.h"
 #include "thread.h"
 
 /* Smaller zones, such as ZONE_DMA, are not worth a thread. */

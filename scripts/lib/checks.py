@@ -494,8 +494,8 @@ def own_functions(image):
 @test
 def kcsan(report, kernels):
     """KCSAN, strict: of all races that it sees in the selftests, none is ours"""
-    vmguest = guest(kernels, 'hinting+kcsan', 'kcsan',
-                    ''.join(tap.shell(name) for name in PROGRAMS), append='cma=128M',
+    vmguest = guest(kernels, 'hinting+kcsan', 'kcsan', 'dmesg | grep kcsan:\n'
+                    + ''.join(tap.shell(name) for name in PROGRAMS), append='cma=128M',
                     timeout=3600)
     vmguest.run()
     tap.report(report, vmguest, 'KCSAN', PROGRAMS, may_skip=('silent', 'flush'))

@@ -218,14 +218,30 @@ static void test_content(bool dontneed, const char *how)
 	free(frames);
 }
 
+/*
+ * For so long, or until the host has acknowledged something, which on a slow
+ * kernel takes longer, up to a limit.
+ */
+static void let_hint(long ms)
+{
+	long start = now_ms();
+	struct sums before, s;
+
+	read_sums(&before);
+	do {
+		sleep_ms(50);
+		read_sums(&s);
+	} while (now_ms() - start < ms || (s.acknowledged == before.acknowledged &&
+					   now_ms() - start < 20 * ms));
+}
+
 static void toggle_child(void *arg)
 {
-	int on = 0;
-
 	for (;;) {
-		write_knob("enabled", on);
-		on = !on;
+		write_knob("enabled", 0);
 		sleep_ms(150);
+		write_knob("enabled", 1);
+		let_hint(150);
 	}
 }
 
@@ -235,7 +251,7 @@ static void rebind_child(void *arg)
 		unbind_balloon(balloon);
 		sleep_ms(100);
 		bind_balloon(balloon);
-		sleep_ms(600);
+		let_hint(600);
 	}
 }
 
