@@ -28,7 +28,7 @@ struct page_hinting_used {
  * struct page_hinting_ops - how blocks reach the host and come back
  *
  * All are called from process context, by several tasks at a time, with no
- * lock held; none may allocate memory. None is called any more once
+ * spinlock held; none may allocate memory. None is called any more once
  * page_hinting_suspend() or page_hinting_unregister() has returned.
  *
  * A provider whose host answers at once (a hypercall) collects blocks in

@@ -9,7 +9,7 @@
  *	  |     not acknowledged                                |
  *	  +-----------------------------------------------------+
  *	     allocated and freed, merged with a block that is not
- *	     hinted, split below the granule, isolated, or void
+ *	     hinted, split below the granule or to isolate a part, or void
  *
  * Every step is done under the lock of the block's zone. A block in flight is
  * PageOffline() with a reference count of one, which is ours, holds its order
@@ -20,7 +20,8 @@
  * that its driver has agreed to lose.
  *
  * Each hold of the zone lock does a bounded amount of work: PULL_VISITS list
- * entries, or one block put back.
+ * entries, one block put back, or one walk over what is in flight, which is at
+ * most 128 blocks.
  */
 #include <linux/bitops.h>
 #include <linux/mm.h>
@@ -67,25 +68,27 @@ static bool is_with_provider(const struct page *page)
 }
 
 /*
- * Stay well above the high watermark, by what may be in flight: many failing
- * allocations do not get as far as the OOM notifier. No lower zone may be
- * taken below what it reserves for itself either, hence the highest index,
- * and CMA memory helps movable allocations only. In defrag_mode kswapd and
- * kcompactd go by the memory in whole free pageblocks, and so do we.
+ * Keep the zone above the high watermark by what may be in flight: many
+ * allocations fail without getting as far as the OOM notifier, and so without
+ * getting that back. The highest zone index makes the check respect what lower
+ * zones reserve for themselves, and free CMA memory does not count. In
+ * defrag_mode kswapd and kcompactd go by the memory in whole free pageblocks,
+ * and so do we.
  */
 static bool zone_has_headroom(struct zone *zone, unsigned long pages,
 			      bool exact)
 {
 	unsigned long share = zone_managed_pages(zone) /
 			      PAGE_HINTING_ZONE_SHARE;
-	unsigned long stays = pages + min(page_hinting_window_pages, share);
+	unsigned long window = READ_ONCE(page_hinting_window_pages);
+	unsigned long stays = pages + min(window, share);
 	enum zone_stat_item item = defrag_mode ? NR_FREE_PAGES_BLOCKS :
 						 NR_FREE_PAGES;
 	unsigned long free = zone_page_state(zone, item);
 
 	/*
-	 * Each CPU adds its changes to the sum now and then. The mark is 0 where
-	 * what they have not added yet is too little to matter.
+	 * Each CPU adds its changes to the sum now and then. percpu_drift_mark is
+	 * 0 where what they have not added yet is too little to matter.
 	 */
 	if (exact && zone->percpu_drift_mark &&
 	    free < zone->percpu_drift_mark + stays)
@@ -95,8 +98,8 @@ static bool zone_has_headroom(struct zone *zone, unsigned long pages,
 }
 
 /*
- * An allocation of a high order must not find all blocks of that size out:
- * at least as much stays as goes. Of a last single block nothing can stay.
+ * An allocation of a high order must not find all blocks of that size in
+ * flight: never more than half of them is. A single block may be when none is.
  */
 static unsigned long allowance(struct page_hinting_zone *pz, unsigned int order)
 {
@@ -185,8 +188,10 @@ static bool pull_from_list(struct pull *pull, unsigned int order,
 		if (!*visits || !pull->lap_visits ||
 		    pull->batch->nr >= pull->limit_nr)
 			return false;
-		if (WARN_ON_ONCE(list_empty(list)))
+		if (WARN_ON_ONCE(list_empty(list))) {
+			page_hinting_mend_count(pz, order, migratetype);
 			return false;
+		}
 		--*visits;
 		pull->lap_visits--;
 		page = next_on_list(list);
@@ -239,17 +244,17 @@ static unsigned long count_free_blocks(const struct pull *pull)
 /**
  * page_hinting_pull - take unhinted blocks off the free lists
  * @pz: the zone
- * @order: take blocks of this order and above; if it is below the zone's
- *	minimum order, only such as are, too
- * @limit_pages: take at most this much, which is reserved in the window
+ * @order: the smallest order to take; if it is below the zone's minimum order,
+ *	only blocks below that are taken
+ * @limit_pages: take at most this much, which the zone is charged for
  * @limit_nr: and at most that many blocks
  * @batch: receives the blocks, each with its order in page_private()
  *
- * A block that is larger than what is left of @limit_pages is split, and the
- * rest of it stays.
+ * A block that is larger than what may be taken is split, and the rest of it
+ * stays.
  *
- * Context: Process context. Takes the zone lock, for PULL_VISITS list entries
- *	at a time.
+ * Context: The zone's thread, under SRCU, may sleep. Takes the zone lock, for
+ *	PULL_VISITS list entries at a time.
  * Return: how many pages were taken.
  */
 unsigned int page_hinting_pull(struct page_hinting_zone *pz, unsigned int order,
@@ -330,7 +335,8 @@ static void acknowledge(struct page_hinting_zone *pz, struct page *page,
  *
  * Offline -> Buddy|Offline, or -> Buddy.
  *
- * Context: Process context. Takes the zone lock, for one block.
+ * Context: Process context, under SRCU or the mutex, so that the zone stays.
+ *	Takes the zone lock, for one block.
  * Return: the block's zone; NULL if that is no block that the provider had,
  *	and nothing was done then.
  */
@@ -359,12 +365,12 @@ struct page_hinting_zone *page_hinting_put_back(struct page *page,
 }
 
 /**
- * page_hinting_retry - try again to take back the reference to a block
+ * page_hinting_retry - try again to free a block that was referenced
  * @pz: the zone
  *
  * Context: Process context. Takes the zone lock, for one block.
- * Return: the size of one block in pages that is free again, 0 if there is
- *	none.
+ * Return: the size of the block in pages; 0 if there is none, or somebody still
+ *	holds a reference.
  */
 unsigned long page_hinting_retry(struct page_hinting_zone *pz)
 {
@@ -383,8 +389,9 @@ unsigned long page_hinting_retry(struct page_hinting_zone *pz)
 }
 
 /**
- * page_hinting_void_retried - blocks that wait for a reference are not hinted
- * @pz: the zone, of which all marks were declared void a moment ago
+ * page_hinting_void_retried - blocks on the retry list are not acknowledged
+ * @pz: the zone, of which all marks were declared void a moment ago, and from
+ *	which nothing is pulled yet
  *
  * Context: Process context. Takes the zone lock, for as many blocks as may be
  *	in flight.

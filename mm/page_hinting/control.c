@@ -2,9 +2,9 @@
 /*
  * Free page hinting: what hinting as a whole is doing, and what a driver calls.
  *
- *	no device --register--> disabled <--enable--> running
- *	    ^                       |                    |
- *	    +------unregister-------+--------------------+---> suspended, shutdown
+ *	no device --register--> disabled <--enable--> running <--> suspended
+ *	    ^                    |    ^                 |  |
+ *	    +----reset_done------+    +---unregister----+  +-----> shutdown
  *
  * Every change is made under page_hinting_mutex. To leave "running", the state
  * is set and all SRCU sections are waited for, so that nobody pulls or submits
@@ -102,8 +102,8 @@ static void hide_device(void)
 	synchronize_srcu(&page_hinting_srcu);
 }
 
-/* Nobody submits any more; what is in flight comes home. */
-static void settle(void)
+/* Wait until nobody submits any more, then bring home what is in flight. */
+static void wait_and_drain(void)
 {
 	synchronize_srcu(&page_hinting_srcu);
 	if (rcu_access_pointer(page_hinting_dev))
@@ -114,7 +114,7 @@ static void settle(void)
 static void quiesce(enum page_hinting_state new_state)
 {
 	set_state(new_state);
-	settle();
+	wait_and_drain();
 }
 
 static void count_anew(void)
@@ -149,10 +149,12 @@ static void stop_running(void)
  * page_hinting_enable - switch hinting on or off
  * @enable: which
  *
- * Off drains and voids all marks. Without a device this only decides what
- * will be when one is registered.
+ * Switching off waits for blocks in flight, and voids all marks. Without a
+ * device, or while it is suspended, this decides what will be when there is one
+ * again.
  *
- * Context: Process context, under page_hinting_mutex, may sleep.
+ * Context: Process context, under page_hinting_mutex, may sleep. Switches a
+ *	static key: not from hotplug notifiers.
  */
 void page_hinting_enable(bool enable)
 {
@@ -182,8 +184,10 @@ void page_hinting_begin_anew(void)
 
 /**
  * page_hinting_set_order - set the minimum order
- * @min_order: at most MAX_PAGE_ORDER; less than the safe order is not in force
+ * @min_order: at most MAX_PAGE_ORDER; raised to the safe order if it is less
  * @by_user: keep it when another device comes
+ *
+ * Zones forget what they have learnt.
  *
  * Context: Process context, under page_hinting_mutex.
  */
@@ -203,8 +207,8 @@ void page_hinting_set_order(unsigned int min_order, bool by_user)
 
 /**
  * page_hinting_set_idle_order - set how small blocks idle zones hint
- * @idle_min_order: at most MAX_PAGE_ORDER; less than the safe order is not in
- *	force; at or above the minimum order, idle zones hint what others do
+ * @idle_min_order: at most MAX_PAGE_ORDER; raised to the safe order if it is
+ *	less; at or above the minimum order, idle zones hint what others do
  *
  * Context: Process context, under page_hinting_mutex.
  */
@@ -234,7 +238,7 @@ static const char * const refusals[] = {
 /**
  * page_hinting_refuse - a device is not used for hinting
  * @why: the reason, which is logged when it is another one than the last;
- *	PAGE_HINTING_NOT_REFUSED if the device has gone
+ *	PAGE_HINTING_NOT_REFUSED if the device is used, or has gone
  *
  * Context: Any but NMI.
  */
@@ -271,8 +275,8 @@ const char *page_hinting_why_not(void)
 /**
  * page_hinting_wanted - should a driver register?
  *
- * Not in a confidential guest: the host cannot discard what it cannot read,
- * and what it does discard has to be accepted anew.
+ * Not in a confidential guest: what its host has discarded would have to be
+ * accepted by the guest before it can be used again.
  *
  * Context: Process context.
  * Return: false with page_hinting=off, and where hinting does not work, which
@@ -294,11 +298,12 @@ EXPORT_SYMBOL_GPL(page_hinting_wanted);
  * page_hinting_register - begin to hint to a host
  * @dev: the provider, ready for all of its operations
  *
- * Context: Process context, may sleep. After all memory has been given to the
- *	buddy allocator, which initcalls may take for granted.
- * Return: 0; -EBUSY if there is one already; -EOPNOTSUPP if hinting is off or
- *	does not work here, or if no block is as large as @dev's safe order;
- *	-EINVAL if @dev has no room for a single block.
+ * Context: Process context, may sleep, from initcalls on. Takes the mutex.
+ * Return: 0, also if a zone's thread could not be started, which is logged;
+ *	-EBUSY if there is a device, or one whose reset is not done yet;
+ *	-EOPNOTSUPP with page_hinting=off, where hinting does not work, or if no
+ *	block is as large as @dev's safe order; -EINVAL if @dev has no room for a
+ *	single block.
  */
 int page_hinting_register(struct page_hinting_device *dev)
 {
@@ -370,7 +375,9 @@ EXPORT_SYMBOL_GPL(page_hinting_unregister);
  * page_hinting_suspend - stop until page_hinting_resume()
  * @dev: the provider, whose device is about to be reset
  *
- * As page_hinting_unregister(), but threads stay, which may be frozen.
+ * Nothing is submitted any more, and what is in flight comes home, as by
+ * page_hinting_unregister(). The device stays registered; hooks and marks stay
+ * until it resumes.
  *
  * Context: Process context, may sleep.
  */
@@ -437,7 +444,8 @@ EXPORT_SYMBOL_GPL(page_hinting_abort);
  * page_hinting_reset_done - the device has been reset and holds no block
  * @dev: the provider
  *
- * What did not come back is lost on purpose, counted and logged.
+ * Blocks that did not come back are never freed, and how much that is is
+ * logged. After page_hinting_unregister(), the zones' threads end, too.
  *
  * Context: Process context, may sleep.
  */
@@ -472,7 +480,7 @@ void page_hinting_set_sleeps(bool sleeps)
 	guard(mutex)(&page_hinting_mutex);
 	WRITE_ONCE(page_hinting_sleeps, sleeps);
 	if (sleeps)
-		settle();
+		wait_and_drain();
 	else
 		page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
 }

@@ -2,10 +2,10 @@
 /*
  * Free page hinting: the host, what is in flight to it, and the way back.
  *
- * Whoever works with the device does so within an SRCU read section that
- * began after it had seen the state. To stop, the state is set first and all
- * sections are waited for; then nobody pulls or submits any more, and what is
- * in flight is harvested by whoever stops.
+ * Threads use the device inside an SRCU read section, and check the state
+ * inside that section. To stop, the state is set first and all sections are
+ * waited for; then nobody pulls or submits any more, and whoever stops harvests
+ * what is in flight, under page_hinting_mutex.
  *
  * The window bounds what is in flight: pages, over all zones, and the entries
  * of the provider's ring. A zone is charged for a part of it before it pulls
@@ -74,9 +74,11 @@ static struct window {
 };
 
 /**
- * page_hinting_window_in_use - how much is in flight
+ * page_hinting_window_in_use - how much of the window is charged
  *
- * Return: pages in flight or about to be, over all zones.
+ * Context: Process context, not under a zone lock.
+ * Return: pages that the provider holds, that wait on a retry list, or that are
+ *	about to be pulled, over all zones.
  */
 unsigned long page_hinting_window_in_use(void)
 {
@@ -104,7 +106,15 @@ static void wake_first(void)
 		page_hinting_wake(pz, PAGE_HINTING_EV_WINDOW);
 }
 
-/* What a zone may have in flight yet: a share of its memory, or one block. */
+static void leave_queue(struct page_hinting_zone *pz)
+{
+	if (list_empty(&pz->window_node))
+		return;
+	list_del_init(&pz->window_node);
+	wake_first();
+}
+
+/* What a zone may have in flight yet: 1/16 of its memory, or one block. */
 static unsigned long zone_room(struct page_hinting_zone *pz,
 			       unsigned long block_pages)
 {
@@ -121,7 +131,8 @@ static unsigned long room(struct page_hinting_zone *pz, unsigned int capacity,
 {
 	struct page_hinting_zone *first = first_in_queue();
 	/* One block has to fit, however large it is. */
-	unsigned long limit = max(page_hinting_window_pages, block_pages);
+	unsigned long limit = max(READ_ONCE(page_hinting_window_pages),
+				  block_pages);
 
 	*reason = PAGE_HINTING_SKIP_WINDOW;
 	if (first && first != pz)
@@ -142,10 +153,10 @@ static unsigned long room(struct page_hinting_zone *pz, unsigned int capacity,
  * @nr_blocks: how many blocks it wants; is set to how many it may have
  *
  * If there is no room, the zone queues up, and its thread is woken when there is
- * some. Not if it has what it may have in flight already: then it is woken as
- * that comes home.
+ * some. A zone at its own limit is not queued, as others need not wait for it:
+ * it is woken when a part of its own is given back.
  *
- * Context: The zone's thread.
+ * Context: The zone's thread, not under a zone lock.
  * Return: how many pages it may have; 0, or enough for one block.
  */
 unsigned long page_hinting_window_charge(struct page_hinting_zone *pz,
@@ -163,17 +174,16 @@ unsigned long page_hinting_window_charge(struct page_hinting_zone *pz,
 	blocks = room(pz, min(capacity, RING_MAX), block_pages, &want_pages,
 		      &reason);
 	blocks = min(blocks, (unsigned long)*nr_blocks);
+	pz->at_limit = own_pages < block_pages;
 	if (blocks) {
 		window.used_pages += want_pages;
 		window.used_blocks += blocks;
 		pz->charged_pages += want_pages;
-		if (!list_empty(&pz->window_node)) {
-			list_del_init(&pz->window_node);
-			wake_first();
-		}
-	} else if (own_pages >= block_pages && list_empty(&pz->window_node)) {
-		list_add_tail(&pz->window_node, &window.queue);
 	}
+	if (blocks || pz->at_limit)
+		leave_queue(pz);
+	else if (list_empty(&pz->window_node))
+		list_add_tail(&pz->window_node, &window.queue);
 	spin_unlock(&window.lock);
 
 	if (!blocks)
@@ -187,6 +197,8 @@ unsigned long page_hinting_window_charge(struct page_hinting_zone *pz,
  * @pz: the zone that was charged for it
  * @pages: how much is home again, or was not taken
  * @nr_blocks: how many blocks these are, or would have been
+ *
+ * Context: Process context, not under a zone lock.
  */
 void page_hinting_window_uncharge(struct page_hinting_zone *pz,
 				  unsigned long pages, unsigned int nr_blocks)
@@ -201,6 +213,9 @@ void page_hinting_window_uncharge(struct page_hinting_zone *pz,
 	pz->charged_pages -= pages;
 	window.used_pages -= pages;
 	window.used_blocks -= nr_blocks;
+	if (pz->at_limit)
+		page_hinting_wake(pz, PAGE_HINTING_EV_WINDOW);
+	pz->at_limit = false;
 	wake_first();
 	spin_unlock(&window.lock);
 }
@@ -208,14 +223,13 @@ void page_hinting_window_uncharge(struct page_hinting_zone *pz,
 /**
  * page_hinting_window_leave - a zone has no need of a part of the window now
  * @pz: the zone
+ *
+ * Context: Process context, not under a zone lock.
  */
 void page_hinting_window_leave(struct page_hinting_zone *pz)
 {
 	spin_lock(&window.lock);
-	if (!list_empty(&pz->window_node)) {
-		list_del_init(&pz->window_node);
-		wake_first();
-	}
+	leave_queue(pz);
 	spin_unlock(&window.lock);
 }
 
@@ -263,16 +277,34 @@ static void brought_home(struct page_hinting_zone *pz, unsigned long pages,
 		page_hinting_wake(pz, PAGE_HINTING_EV_HARVEST);
 }
 
-/* A block of some zone; NULL if it was none of ours. It may have to wait. */
-static struct page_hinting_zone *take_home(struct page *page, bool acknowledged)
+/* Acknowledged blocks come home, with one look at the window for many. */
+static void take_home(struct page_hinting_used *used, unsigned int nr)
 {
-	unsigned long pages;
-	struct page_hinting_zone *pz;
+	struct page_hinting_zone *pz = NULL;
+	unsigned int i, nr_blocks = 0;
+	unsigned long pages = 0;
 
-	pz = page_hinting_put_back(page, acknowledged, &pages);
-	if (pages)
-		brought_home(pz, pages, 1);
-	return pz;
+	for (i = 0; i < nr; i++) {
+		struct page_hinting_zone *next;
+		unsigned long home;
+
+		next = page_hinting_put_back(used[i].page, true, &home);
+		if (!next) {
+			pr_err_ratelimited("the host acknowledged pfn %#lx, which it did not have\n",
+					   page_to_pfn(used[i].page));
+			continue;
+		}
+		if (pz && pz != next) {
+			brought_home(pz, pages, nr_blocks);
+			pages = 0;
+			nr_blocks = 0;
+		}
+		pz = next;
+		pages += home;
+		nr_blocks += !!home;
+	}
+	if (pz)
+		brought_home(pz, pages, nr_blocks);
 }
 
 static void host_has_gone(int err)
@@ -289,13 +321,14 @@ static void host_has_gone(int err)
  * @dev: the provider
  *
  * Context: Process context, under SRCU or the mutex.
- * Return: how many blocks it had acknowledged.
+ * Return: how many blocks the provider returned, also those that were refused,
+ *	or that somebody else holds a reference to.
  */
 unsigned int page_hinting_harvest(struct page_hinting_device *dev)
 {
 	struct page_hinting_used used[PAGE_HINTING_BATCH_BLOCKS];
 	unsigned int total = 0;
-	int nr, i;
+	int nr;
 
 	if (host_plays_dead())
 		return 0;
@@ -305,10 +338,7 @@ unsigned int page_hinting_harvest(struct page_hinting_device *dev)
 			host_has_gone(nr);
 			break;
 		}
-		for (i = 0; i < nr; i++)
-			if (!take_home(used[i].page, true))
-				pr_err_ratelimited("the host acknowledged pfn %#lx, which it did not have\n",
-						   page_to_pfn(used[i].page));
+		take_home(used, nr);
 		total += nr;
 	} while (nr == ARRAY_SIZE(used));
 
@@ -323,15 +353,21 @@ static bool arm(struct page_hinting_device *dev)
 }
 
 /**
- * page_hinting_take_back - a block comes home without an answer
+ * page_hinting_take_back - the provider returns a block unacknowledged
  * @page: what the provider says is the block
  *
- * Context: Process context.
+ * Context: Process context, under SRCU or the mutex.
  * Return: false if that is no block that the provider had, and nothing was done.
  */
 bool page_hinting_take_back(struct page *page)
 {
-	return take_home(page, false);
+	struct page_hinting_zone *pz;
+	unsigned long pages;
+
+	pz = page_hinting_put_back(page, false, &pages);
+	if (pages)
+		brought_home(pz, pages, 1);
+	return pz;
 }
 
 /**
@@ -376,7 +412,7 @@ unsigned long page_hinting_submit(struct page_hinting_device *dev,
  * page_hinting_notify - there is something to harvest
  * @dev: the provider
  *
- * Context: Any but NMI.
+ * Context: Any but NMI, not under a zone lock.
  */
 void page_hinting_notify(struct page_hinting_device *dev)
 {
@@ -385,10 +421,12 @@ void page_hinting_notify(struct page_hinting_device *dev)
 EXPORT_SYMBOL_GPL(page_hinting_notify);
 
 /**
- * page_hinting_retry_all - try again to take back references to blocks
+ * page_hinting_retry_all - free blocks that waited for others' references
  * @pz: their zone
  *
- * Context: Process context.
+ * Up to the first that is still referenced, which goes to the end of the list.
+ *
+ * Context: Process context, under SRCU or the mutex, or the zone's thread.
  */
 void page_hinting_retry_all(struct page_hinting_zone *pz)
 {
@@ -415,12 +453,13 @@ void page_hinting_bring_home(void)
 }
 
 /**
- * page_hinting_host_was_faster - be told when there is something to harvest
+ * page_hinting_host_was_faster - have the provider notify all zones
  *
- * For all zones: each harvest stops that for all, too.
+ * Each harvest ends that, for all zones, too.
  *
  * Context: Process context.
- * Return: true if there is something already, and then nobody is told.
+ * Return: true if there is something to harvest already, and no notification
+ *	will come. False also if nothing is in flight, or there is no device.
  */
 bool page_hinting_host_was_faster(void)
 {
@@ -454,8 +493,9 @@ static bool nothing_is_in_flight(struct page_hinting_zone *pz,
 
 /*
  * Bring home what is in flight, of a range or of all zones, without the help of
- * the threads. Returns false if that takes more than @patience_ms, or, if
- * @any_counts, if nothing at all came home for so long.
+ * the threads. Returns false if that takes more than @patience_ms. With
+ * @any_counts, whatever the host acknowledges begins that time anew, and a
+ * device that is broken ends it.
  */
 static bool wait_home(struct page_hinting_device *dev,
 		      struct page_hinting_zone *pz, unsigned long start_pfn,
@@ -486,8 +526,8 @@ static bool wait_home(struct page_hinting_device *dev,
  * A host that is silent for PAGE_HINTING_SILENCE_MS is not waited for, which is
  * logged.
  *
- * Context: Process context, may sleep. Only for who made sure that no more is
- *	submitted.
+ * Context: Process context, under the mutex, may sleep. Only for who made sure
+ *	that no more is submitted.
  */
 void page_hinting_drain(struct page_hinting_device *dev)
 {
@@ -530,9 +570,11 @@ bool page_hinting_wait_home(struct page_hinting_zone *pz,
 /**
  * page_hinting_give_up - give up what a host has not given back
  * @pz: the zone
- * @all: also what only waits for a reference to be dropped
+ * @all: also what only waits for others' references to be dropped, as the zone
+ *	goes away
  *
- * Those pages are lost, on purpose: the host may still write to them.
+ * Those pages are never freed: the host may still discard them, or somebody
+ * still holds a reference.
  *
  * Context: Process context, with nothing submitted meanwhile.
  */
@@ -543,7 +585,7 @@ void page_hinting_give_up(struct page_hinting_zone *pz, bool all)
 
 	if (!nr_blocks)
 		return;
-	pr_err("node %d, zone %s: %lu KiB lost, which the host had and never gave back\n",
+	pr_err("node %d, zone %s: %lu KiB lost: the host never gave them back, or somebody still holds a reference\n",
 	       zone_to_nid(pz->zone), pz->zone->name,
 	       pages << (PAGE_SHIFT - 10));
 	page_hinting_window_uncharge(pz, pages, nr_blocks);

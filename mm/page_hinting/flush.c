@@ -3,9 +3,9 @@
  * Free page hinting: hint all there is, and wait until the host has it.
  *
  * For who is about to pause the guest or to take a snapshot of it. The zones'
- * threads do the work, all at the same time, while the policy rests; what is
- * free when they begin is to be hinted, and what is freed later is not, so
- * that there is an end to it. One flush at a time.
+ * threads do the work, all at the same time, while the policy rests. How much is to be hinted is what is
+ * free when they begin, so that there is an end to it; what is freed later may be
+ * hinted in its place. One flush at a time.
  *
  * Waiting is interruptible, as a flush holds up nobody: a signal, and the
  * freezer before a suspend, end it, and what was acknowledged stays so. The
@@ -25,7 +25,7 @@
 
 #include "control.h"
 
-/* A flush gives up when nothing came home for this long. Only tests change it. */
+/* A flush gives up after this without an acknowledgment. Only tests change it. */
 unsigned int page_hinting_flush_timeout_ms = 10 * MSEC_PER_SEC;
 
 /* Held by who flushes; outside all other locks of hinting. */
@@ -67,6 +67,7 @@ static unsigned long left_of(struct page_hinting_zone *pz)
 /**
  * page_hinting_flush_left - what the flush that goes on still has to do
  *
+ * Context: Process context. Takes zone locks.
  * Return: pages, free or in flight; 0 if no flush goes on.
  */
 unsigned long page_hinting_flush_left(void)
@@ -82,7 +83,7 @@ unsigned long page_hinting_flush_left(void)
 	return pages;
 }
 
-/* Have all zones done their part, and are none still being counted? */
+/* Have all zones done their part? Also says whether some are still counted. */
 static bool is_done(bool *counting)
 {
 	int idx = srcu_read_lock(&page_hinting_srcu);
@@ -93,7 +94,15 @@ static bool is_done(bool *counting)
 	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
 				 srcu_read_lock_held(&page_hinting_srcu)) {
 		/* Pairs with hint_all(). */
-		done &= READ_ONCE(pz->flush) == PAGE_HINTING_FLUSH_NONE;
+		switch (READ_ONCE(pz->flush)) {
+		case PAGE_HINTING_FLUSH_ASKED:
+		case PAGE_HINTING_FLUSH_GOES_ON:
+			done = false;
+			break;
+		default:
+			/* Done, or it came online after the flush began. */
+			break;
+		}
 		*counting |= !page_hinting_all_counted(pz);
 	}
 	srcu_read_unlock(&page_hinting_srcu, idx);
@@ -140,7 +149,7 @@ static int wait_for_all(unsigned int nr_stops)
 		pages = acknowledged_pages();
 		left = wait_event_interruptible_timeout(page_hinting_flush_wait,
 				is_over(nr_stops, &counting),
-				msecs_to_jiffies(page_hinting_flush_timeout_ms));
+				msecs_to_jiffies(READ_ONCE(page_hinting_flush_timeout_ms)));
 	} while (!left && (counting || acknowledged_pages() != pages));
 
 	/* Not -ERESTARTSYS: what was free when it began is another set by now. */
@@ -153,7 +162,7 @@ static int wait_for_all(unsigned int nr_stops)
 	return READ_ONCE(page_hinting_host_is_gone) ? -EIO : 0;
 }
 
-/* Is there somebody to flush to? Returns 0 or an errno. */
+/* Is there a device? Start threads that lack, and void the marks for @anew. */
 static int prepare_locked(bool anew, unsigned int *nr_stops)
 {
 	int err;
@@ -197,17 +206,18 @@ static int prepare(bool anew, unsigned int *nr_stops)
  * page_hinting_flush - hint all that is free, and wait until the host has it
  * @anew: also what is hinted already, as after a migration
  *
- * Whatever the policy would keep, down to the lowest order that is ever hinted, yet
- * not what the watermarks keep.
+ * Also what the policy would keep, down to the lowest order that is ever hinted,
+ * but not what the watermarks keep.
  *
- * Context: Process context, may sleep.
- * Return: 0 when the host has acknowledged all of it; -EBUSY if another flush
- *	goes on; -ENODEV if there is no device, or it is suspended;
- *	-EOPNOTSUPP if hinting is switched off; -ECANCELED if one of that came
- *	meanwhile; -ENOMEM, or another error of starting a thread, if a zone
- *	has none and it could not be started now either; -EIO if the host has
- *	stopped to answer for good; -ETIMEDOUT if nothing was acknowledged for
- *	page_hinting_flush_timeout_ms; -EINTR if there is a signal.
+ * Context: Process context, may sleep. Takes the mutex, and with @anew the CPU
+ *	hotplug lock.
+ * Return: 0 when the host has acknowledged all that could be pulled; -EBUSY if
+ *	another flush goes on; -ENODEV if there is no device, it is suspended, or
+ *	the system goes down; -EOPNOTSUPP if hinting is switched off; -ECANCELED
+ *	if it was stopped meanwhile; -ENOMEM, or another error of starting a
+ *	thread, if a zone has none and it could not be started now either; -EIO if
+ *	the device is broken; -ETIMEDOUT if nothing was acknowledged for
+ *	page_hinting_flush_timeout_ms; -EINTR by a signal or the freezer.
  */
 int page_hinting_flush(bool anew)
 {

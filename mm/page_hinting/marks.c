@@ -123,7 +123,7 @@ static void uncount_unhinted(struct page_hinting_zone *pz, unsigned int order,
 		pz->unhinted_pages -= 1UL << order;
 }
 
-/* A hinted block is taken off the lists, though nobody needs its memory. */
+/* A hinted block was taken off the lists, but not to be used: undo the count. */
 static void is_gone(struct page_hinting_zone *pz, unsigned int order)
 {
 	pz->reused_pages -= 1UL << order;
@@ -412,7 +412,7 @@ static void give(struct zone *zone, struct page *page, unsigned int order)
  * @pz: the zone
  * @page: its head page, without a reference
  * @order: its order
- * @acknowledged: it is hinted, unless it came out before all marks were void
+ * @acknowledged: mark it, if the walk over the zone has passed it already
  *
  * Context: Under the zone lock.
  */
@@ -443,6 +443,24 @@ void page_hinting_lost(struct page_hinting_zone *pz, unsigned long pages)
 {
 	lockdep_assert_held(&pz->zone->lock);
 	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages - pages);
+}
+
+/**
+ * page_hinting_mend_count - a free list is empty, whatever was counted
+ * @pz: the zone
+ * @order: the list's order
+ * @migratetype: and type
+ *
+ * Never happens. If it does, the other lists are not to suffer.
+ *
+ * Context: Under the zone lock.
+ */
+void page_hinting_mend_count(struct page_hinting_zone *pz, unsigned int order,
+			     int migratetype)
+{
+	lockdep_assert_held(&pz->zone->lock);
+	pz->nr_unhinted[order][migratetype] = 0;
+	sum_up(pz);
 }
 
 /*
@@ -596,6 +614,8 @@ static unsigned long sum_up_small_hinted(struct page_hinting_zone *pz)
  * @pz: the zone
  * @min_order: at most MAX_PAGE_ORDER
  * @reach_order: at most @min_order; smaller blocks are never hinted
+ *
+ * Context: Under page_hinting_mutex. Takes the zone lock.
  */
 void page_hinting_set_orders(struct page_hinting_zone *pz,
 			     unsigned int min_order, unsigned int reach_order)
@@ -737,6 +757,7 @@ void page_hinting_take_sample(struct page_hinting_zone *pz,
  * page_hinting_in_reach - what could be hinted if nothing was kept
  * @pz: the zone
  *
+ * Context: Takes the zone lock.
  * Return: unhinted pages, down to the lowest order that is ever hinted.
  */
 unsigned long page_hinting_in_reach(struct page_hinting_zone *pz)

@@ -29,6 +29,8 @@ void page_hinting_take_out(struct page_hinting_zone *pz, struct page *page,
 void page_hinting_put_in(struct page_hinting_zone *pz, struct page *page,
 			 unsigned int order, bool acknowledged);
 void page_hinting_lost(struct page_hinting_zone *pz, unsigned long pages);
+void page_hinting_mend_count(struct page_hinting_zone *pz, unsigned int order,
+			     int migratetype);
 void page_hinting_count_start(struct page_hinting_zone *pz);
 void page_hinting_count_stop(struct page_hinting_zone *pz);
 bool page_hinting_count_chunk(struct page_hinting_zone *pz);

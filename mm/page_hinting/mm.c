@@ -357,7 +357,7 @@ static DECLARE_WORK(restore_work, restore_work_fn);
  * host for a second, and others that are notified, such as WireGuard, have to
  * forget their keys now. With a devicetree, that is in an interrupt, too.
  *
- * Context: Any.
+ * Context: Any but NMI.
  */
 void page_hinting_restored(void)
 {

@@ -36,7 +36,7 @@
 #define ZONE_MIN_BYTES		SZ_32M
 /* Memory per kick: on some hosts the work is done inside it. */
 #define BATCH_BYTES		(32UL << 20)
-/* What a zone has for itself after it was left alone. */
+/* A zone that was held off pulls for so long before it may be held off again. */
 #define TURN_MS			20
 /* While nothing may be pulled, look this often at first, and then ever less. */
 #define LOOK_MIN_MS		50
@@ -112,9 +112,10 @@ static unsigned long hint_batch(struct page_hinting_zone *pz,
 }
 
 /*
- * Hint up to @pages of @order and above, or, below the zone's minimum order,
- * up to that; less if the window or the zone does not allow more, or when a
- * flush begins or ends that this is not for. Returns how much that was.
+ * Submit up to @pages in blocks of @order and above or, if @order is below the
+ * zone's minimum order, only in blocks below that. Less if the window, the
+ * zone's limit or a watermark does not allow more, or when the flush that is
+ * asked for is not @flush any more. Returns how many pages.
  */
 static unsigned long hint(struct page_hinting_zone *pz,
 			  enum page_hinting_flush flush, unsigned int order,
@@ -140,7 +141,9 @@ static unsigned long hint(struct page_hinting_zone *pz,
 		cond_resched();
 	}
 	if (!page_hinting_quiet_left(pz)) {
-		WRITE_ONCE(pz->turn_owed, false);
+		/* Not if others had the window, or that was no turn. */
+		if (!pz->no_room)
+			WRITE_ONCE(pz->turn_owed, false);
 	} else if (left_pages >> order) {
 		page_hinting_skipped(pz, PAGE_HINTING_SKIP_BACK_OFF);
 		WRITE_ONCE(pz->turn_owed, true);
@@ -233,12 +236,14 @@ static bool count_blocks(struct page_hinting_zone *pz)
 }
 
 /*
- * Free what is in the per-CPU lists. Each list is emptied under its lock, and
+ * Free what is in the per-CPU lists. This may have to wait for memory hotplug,
+ * and no other zone is to wait for this one meanwhile. Each list is emptied under its lock, and
  * no CPU is interrupted. The lists of a zone of which the last block goes
  * offline are freed, hence the lock.
  */
 static void empty_lists(struct page_hinting_zone *pz)
 {
+	page_hinting_window_leave(pz);
 	get_online_mems();
 	drain_all_pages(pz->zone);
 	put_online_mems();
@@ -283,15 +288,16 @@ static unsigned long hint_some(struct page_hinting_zone *pz)
 
 /*
  * Hint all there is, for a flush. When nothing can be pulled any more, with
- * nothing in flight that could be why, that is done. Until the flush is over,
- * nothing else is hinted. Returns the time to sleep.
+ * nothing in flight that could be why, that is done. Until all zones are, the
+ * policy is not asked. Returns the time to sleep.
  */
 static unsigned long hint_all(struct page_hinting_zone *pz)
 {
 	unsigned long pages;
 	bool was_out;
 
-	if (!count_blocks(pz))
+	if (READ_ONCE(pz->flush) == PAGE_HINTING_FLUSH_DONE ||
+	    !count_blocks(pz))
 		return MAX_SCHEDULE_TIMEOUT;
 	if (READ_ONCE(pz->flush) == PAGE_HINTING_FLUSH_ASKED &&
 	    !begin_flush(pz))
@@ -312,7 +318,7 @@ static unsigned long hint_all(struct page_hinting_zone *pz)
 	if (!pz->no_room && !READ_ONCE(pz->in_flight_pages)) {
 		/* Not if another flush was asked for meanwhile. */
 		cmpxchg(&pz->flush, PAGE_HINTING_FLUSH_GOES_ON,
-			PAGE_HINTING_FLUSH_NONE);
+			PAGE_HINTING_FLUSH_DONE);
 		wake_up(&page_hinting_flush_wait);
 	}
 	return MAX_SCHEDULE_TIMEOUT;
@@ -393,8 +399,8 @@ static unsigned long work(struct page_hinting_zone *pz)
 	if (test_bit(PAGE_HINTING_EV_CHANGED, &events))
 		forget_samples(pz);
 
-	pz->no_room = false;
 	do {
+		pz->no_room = false;
 		page_hinting_bring_home();
 		timeout = hint_or_flush(pz);
 	} while (page_hinting_host_was_faster() && !kthread_should_stop());
@@ -517,8 +523,11 @@ static int add_zone(struct zone *zone)
 	err = kobject_init_and_add(&pz->kobj, &page_hinting_zone_ktype,
 				   page_hinting_kobj, "node%d-%s",
 				   zone_to_nid(zone), zone->name);
-	if (!err)
-		err = create_thread(pz);
+	if (err) {
+		kobject_put(&pz->kobj);
+		return err;
+	}
+	err = create_thread(pz);
 	if (err)
 		remove_kobject(pz);
 	else
@@ -560,8 +569,8 @@ static bool zone_matters(struct zone *zone)
  * A zone that is empty, or became so, has none.
  *
  * Context: Process context, under page_hinting_mutex, may sleep.
- * Return: 0, or the last error of those that a zone is without a thread for,
- *	which is logged, and no reason not to hint the others.
+ * Return: 0, or the error of the last zone whose thread could not be started.
+ *	Each is logged; the other zones are hinted.
  */
 int page_hinting_zones_update(void)
 {

@@ -21,15 +21,21 @@
  *
  * Lock order, outermost first:
  *
+ *	flush_mutex		one flush at a time
  *	page_hinting_mutex	what is registered and enabled, and the knobs
  *	page_hinting_srcu	readers use the device and the list of zones
+ *
+ * and inside these, never one in another, but a wait queue in the window's lock:
+ *
  *	zone->lock		a zone's blocks, counts and lists
+ *	a provider's own lock	its ring
  *	the window's lock	what may be in flight
  *	a thread's wait queue	to wake it
  *
- * The mutex is never taken from a memory hotplug notifier: its holders switch
- * a static key, for which they take the CPU hotplug lock, and that the caller
- * of the notifier holds. A provider's own lock nests inside SRCU only.
+ * The mutex is not taken inside an SRCU section, as its holders wait for all of
+ * them; nor in a memory hotplug notifier: its holders switch a static key, for
+ * which they take the CPU hotplug lock, and that the caller of the notifier
+ * holds.
  */
 #ifndef _MM_PAGE_HINTING_ZONE_H
 #define _MM_PAGE_HINTING_ZONE_H
@@ -48,9 +54,9 @@
 
 #include "policy.h"
 
-/* A zone has at most this share of its memory in flight. */
+/* A zone has at most one part in so many of its memory in flight, or one block. */
 #define PAGE_HINTING_ZONE_SHARE		16
-/* No block that joins a list is hinted. */
+/* See &page_hinting_zone.keep_order: no block is of this order. */
 #define PAGE_HINTING_KEEP_NONE		NR_PAGE_ORDERS
 /* After a sign of pressure a zone is left alone for this long. */
 #define PAGE_HINTING_BACK_OFF_MS	1000
@@ -63,8 +69,9 @@
  *	somebody asked for a range, a moment ago
  * @PAGE_HINTING_SKIP_ISOLATED: it is isolated, or reserved for atomic
  *	allocations
- * @PAGE_HINTING_SKIP_RING: the host's ring is full
- * @PAGE_HINTING_SKIP_WINDOW: the window is, or the zone's part of it
+ * @PAGE_HINTING_SKIP_RING: the host's ring is full, or 128 blocks are in flight
+ * @PAGE_HINTING_SKIP_WINDOW: the window is full, the zone has as much in flight
+ *	as it may, or another zone is first in the queue
  * @PAGE_HINTING_SKIP_DISABLED: hinting is switched off, or suspended
  * @NR_PAGE_HINTING_REASONS: how many there are
  */
@@ -82,7 +89,8 @@ enum page_hinting_reason {
 /**
  * enum page_hinting_state - what hinting as a whole is doing
  * @PAGE_HINTING_NO_DEVICE: nothing is registered; hooks off
- * @PAGE_HINTING_DISABLED: registered, but switched off in sysfs; hooks off
+ * @PAGE_HINTING_DISABLED: switched off in sysfs, or unregistered and waiting for
+ *	page_hinting_reset_done(); hooks off
  * @PAGE_HINTING_RUNNING: hooks on, zones' threads pull blocks
  * @PAGE_HINTING_SUSPENDED: the device is down for suspend or reset; hooks on,
  *	nothing is pulled or submitted, marks may stand
@@ -111,14 +119,16 @@ enum page_hinting_event {
 
 /**
  * enum page_hinting_flush - what a zone has to do for a flush
- * @PAGE_HINTING_FLUSH_NONE: nothing: there is none, or it is done
- * @PAGE_HINTING_FLUSH_ASKED: all that is free when its thread begins
+ * @PAGE_HINTING_FLUSH_NONE: there is none
+ * @PAGE_HINTING_FLUSH_ASKED: hint all that is free when its thread begins
  * @PAGE_HINTING_FLUSH_GOES_ON: what is left of that
+ * @PAGE_HINTING_FLUSH_DONE: nothing, until the other zones have done theirs
  */
 enum page_hinting_flush {
 	PAGE_HINTING_FLUSH_NONE,
 	PAGE_HINTING_FLUSH_ASKED,
 	PAGE_HINTING_FLUSH_GOES_ON,
+	PAGE_HINTING_FLUSH_DONE,
 };
 
 /**
@@ -131,8 +141,8 @@ enum page_hinting_flush {
  * @events: why it is to wake up
  * @freed_work: wakes it from under the zone lock, as memory was freed
  * @quiet_until: jiffies; nothing is pulled before. Lockless.
- * @turn_owed: the thread wanted to pull and was not allowed to: until it has
- *	had its turn, that is not made longer. Lockless.
+ * @turn_owed: the thread had memory to hint and was held off: until it has
+ *	pulled for a while, allocations do not make @quiet_until later. Lockless.
  * @skips: looks that left memory unhinted, by reason; the thread's, read by
  *	who shows them
  * @nr_unhinted: unhinted blocks per free list. From here on: of marks, under
@@ -143,39 +153,42 @@ enum page_hinting_flush {
  * @any_order_pages: the same of any order
  * @hinted_pages: free and marked
  * @hinted_small_pages: that part of it below @min_order
- * @in_flight_pages: taken off the free lists to be hinted, and not back yet;
- *	lockless, too
- * @away_pages: taken off the free lists without being needed, as it was
- *	isolated or went into a balloon
+ * @in_flight_pages: of blocks on @in_flight and @retry; lockless, too
+ * @away_pages: what allocations cannot have although no program needs it:
+ *	isolated, reserved for atomic allocations, offline, or in a balloon
  * @list_pages: in the per-CPU lists at the last sample, and freed from
  *	@away_pages since then
  * @low_pages: the least since the last sample of all that is free, hinted or
  *	not, in lists or away
- * @low_at: jiffies; until then it was so little
+ * @low_at: jiffies; when it was so little, the last time
  * @sampled_free_pages: the same at the last sample
  * @sampled_at: jiffies; when that was
- * @went_page_ticks: by then: pages that went, each times the jiffies after that
+ * @went_page_ticks: the sum, over pages that were taken until @low_at, of the
+ *	jiffies from @sampled_at until then
  * @reused_pages: was hinted when somebody took it off the free lists to use it
  *	or a part of it; wraps
  * @sampled_reused_pages: the same at the last sample
  * @splits: a block is split right now, and its parts are on no list yet
  * @merges: a block merges right now, and its parts are on no list any more
- * @keep_order: blocks of this order and more that join a list are hinted, as
- *	they are parts of one that is; PAGE_HINTING_KEEP_NONE but for a moment
- * @counted_pfn: blocks below it are counted; 0 is none and hooks off,
- *	ULONG_MAX is all of them; lockless, too
+ * @keep_order: blocks of this order and more that join a list are marked, as
+ *	they are parts of a hinted block that is split, or (0) an acknowledged
+ *	block that is put back. PAGE_HINTING_KEEP_NONE but for a moment.
+ * @counted_pfn: blocks below it are counted: 0 before the walk over the zone
+ *	begins, ULONG_MAX when it is done; lockless, too
  * @min_order: smaller blocks than these are hinted later; lockless, too
  * @reach_order: smaller ones than these are never hinted; lockless, too
  * @armed: the thread has nothing to hint and wants to hear of a free
- * @stay_pages: one that leaves more than this unhinted
- * @wake_pages: or of so much in reach
- * @in_flight: blocks that the host has. From here on: of blocks, under
+ * @stay_pages: when @unhinted_pages becomes more than this
+ * @wake_pages: or @reach_pages as much as this
+ * @in_flight: blocks that the provider holds. From here on: of blocks, under
  *	zone->lock.
- * @retry: acknowledged blocks that somebody holds a reference to
+ * @retry: blocks that the provider has returned, and that cannot be freed yet,
+ *	as somebody else holds a reference
  * @acknowledged_pages: the host has acknowledged so much ever; wraps;
  *	lockless, too
  * @charged_pages: part of the window that is in use. From here on: of the
  *	device, under the window's lock.
+ * @at_limit: it wanted more of it than it may have, until a part is given back
  * @window_node: in the queue for a part of it
  * @policy: what was learnt. From here on: the thread's.
  * @settle_ms: the policy's settle time, for who wants to know; lockless
@@ -186,12 +199,12 @@ enum page_hinting_flush {
  * @freed: it was woken by a free since the last look, or as there is much in the
  *	per-CPU lists
  * @drain_lists: it empties the per-CPU lists next
- * @no_room: there was none in the window for it since it began to work
+ * @no_room: the last time that it wanted a part of the window there was none
  * @cut_short: what a flush wants was not hinted, for a reason other than that
  *	nothing is left
  * @flush: what it has to do for a flush; lockless
  * @flush_pages: how much it has to pull for it yet; lockless
- * @listed: pages in each CPU's list when these were last looked at
+ * @listed: pages in each CPU's list when mm.c looked at these last
  */
 struct page_hinting_zone {
 	struct zone *zone;
@@ -236,6 +249,7 @@ struct page_hinting_zone {
 	unsigned long acknowledged_pages;
 
 	unsigned long charged_pages;
+	bool at_limit;
 	struct list_head window_node;
 
 	struct page_hinting_policy policy;
@@ -252,7 +266,10 @@ struct page_hinting_zone {
 	int __percpu *listed;
 };
 
-/* Written by control, under page_hinting_mutex; see there. */
+/*
+ * Defined in the layers that write them, under page_hinting_mutex, but for
+ * page_hinting_host_is_gone, which a harvest sets.
+ */
 extern struct mutex page_hinting_mutex;
 extern struct srcu_struct page_hinting_srcu;
 extern struct list_head page_hinting_zones;
@@ -347,7 +364,7 @@ static inline void page_hinting_skipped(struct page_hinting_zone *pz,
 	WRITE_ONCE(pz->skips[reason], pz->skips[reason] + 1);
 }
 
-/* For how many jiffies more, if it is not long over, as jiffies wrap. */
+/* Jiffies until pulling is allowed again; a time long ago looks far away. */
 static inline unsigned long page_hinting_quiet_left(struct page_hinting_zone *pz)
 {
 	unsigned long left = READ_ONCE(pz->quiet_until) - jiffies;

@@ -169,10 +169,12 @@ static unsigned long pages_of(unsigned long *counter)
 ({									\
 	unsigned long deadline = jiffies +				\
 				 msecs_to_jiffies(PATIENCE_MS);		\
+	bool is_so;							\
 									\
-	while (!(cond) && time_before(jiffies, deadline))		\
+	/* It may be so for a moment only. */				\
+	while (!(is_so = (cond)) && time_before(jiffies, deadline))	\
 		fsleep(USEC_PER_MSEC);					\
-	cond;								\
+	is_so;								\
 })
 
 static bool all_hinted(void)
@@ -679,7 +681,8 @@ static void lists_are_emptied(struct kunit *test)
 /* Memory that has to stay, and is looked at rarely, does not hide a free. */
 static void free_ends_what_stays(struct kunit *test)
 {
-	const unsigned long pages = 3 * PAGE_HINTING_SIGNIFICANT_PAGES / 2;
+	/* Not all of it may merge to blocks of a pageblock. */
+	const unsigned long pages = 4 * PAGE_HINTING_SIGNIFICANT_PAGES;
 	const unsigned int rarely_ms = 1500;
 	struct page_hinting_zone *pz = first_zone();
 	unsigned long start, high_pages;
@@ -1182,6 +1185,26 @@ static void flush_is_cancelled(struct kunit *test)
 	expect_counts(test);
 }
 
+/* A zone that is done waits for the others, or a flush might never end. */
+static void policy_rests_during_a_flush(struct kunit *test)
+{
+	struct page_hinting_zone *pz = first_zone();
+	LIST_HEAD(blocks);
+
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	WRITE_ONCE(pz->flush, PAGE_HINTING_FLUSH_DONE);
+	KUNIT_EXPECT_GT(test, take_blocks(&blocks, SZ_16M >> PAGE_SHIFT), 0UL);
+	free_blocks(&blocks);
+	drain_all_pages(pz->zone);
+	page_hinting_wake_all(PAGE_HINTING_EV_FREED);
+	fsleep(5 * TEST_SETTLE_MS * USEC_PER_MSEC);
+	KUNIT_EXPECT_FALSE(test, all_hinted());
+
+	WRITE_ONCE(pz->flush, PAGE_HINTING_FLUSH_NONE);
+	page_hinting_wake_all(PAGE_HINTING_EV_FLUSH);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+}
+
 static void flush_of_a_broken_host(struct kunit *test)
 {
 	struct host *host = test->priv;
@@ -1333,6 +1356,38 @@ static void window_is_shared(struct kunit *test)
 
 	page_hinting_window_uncharge(a, a->charged_pages, 7);
 	page_hinting_window_uncharge(b, b->charged_pages, 1);
+	KUNIT_EXPECT_EQ(test, page_hinting_window_in_use(), 0UL);
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_enable(true);
+	mutex_unlock(&page_hinting_mutex);
+}
+
+/* A zone that has as much as it may have is no obstacle, and hears of more. */
+static void limit_of_a_zone(struct kunit *test)
+{
+	unsigned long share = zone_managed_pages(first_zone()->zone) /
+			      PAGE_HINTING_ZONE_SHARE;
+	struct page_hinting_zone *a = another_zone(test);
+	struct page_hinting_zone *b = another_zone(test);
+
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_enable(false);
+	mutex_unlock(&page_hinting_mutex);
+	set_knobs(TEST_SETTLE_MS, 4 * share << PAGE_SHIFT, TEST_LOW_ORDER);
+
+	KUNIT_EXPECT_EQ(test, charge(a, 2 * share), share);
+	KUNIT_EXPECT_EQ(test, charge(a, share), 0UL);
+	KUNIT_EXPECT_TRUE(test, list_empty(&a->window_node));
+	page_hinting_window_uncharge(a, 0, RING - 8);
+	KUNIT_EXPECT_TRUE(test, was_woken(a));
+	KUNIT_EXPECT_EQ(test, charge(a, share), 0UL);
+	KUNIT_EXPECT_GT(test, charge(b, 8UL << TEST_LOW_ORDER), 0UL);
+	page_hinting_window_uncharge(a, 1UL << TEST_LOW_ORDER, 1);
+	KUNIT_EXPECT_TRUE(test, was_woken(a));
+	KUNIT_EXPECT_FALSE(test, was_woken(b));
+	page_hinting_window_uncharge(a, a->charged_pages, 7);
+	KUNIT_EXPECT_FALSE(test, was_woken(a));
+	page_hinting_window_uncharge(b, b->charged_pages, 8);
 	KUNIT_EXPECT_EQ(test, page_hinting_window_in_use(), 0UL);
 	mutex_lock(&page_hinting_mutex);
 	page_hinting_enable(true);
@@ -1704,6 +1759,7 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE_SLOW(free_ends_what_stays),
 	KUNIT_CASE_SLOW(counts_survive_a_storm),
 	KUNIT_CASE(window_is_shared),
+	KUNIT_CASE(limit_of_a_zone),
 	KUNIT_CASE(large_ring_is_not_filled),
 	KUNIT_CASE(foreign_pages_are_not_taken),
 	KUNIT_CASE_SLOW(broken_host_is_left_alone),
@@ -1728,6 +1784,7 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE(killed_flush_stops),
 	KUNIT_CASE_SLOW(flush_is_cancelled),
 	KUNIT_CASE(flush_of_a_broken_host),
+	KUNIT_CASE(policy_rests_during_a_flush),
 	KUNIT_CASE(isolation_is_no_use),
 	KUNIT_CASE_SLOW(lower_orders),
 	KUNIT_CASE(small_window_splits),
