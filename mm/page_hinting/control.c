@@ -444,8 +444,8 @@ EXPORT_SYMBOL_GPL(page_hinting_abort);
  * page_hinting_reset_done - the device has been reset and holds no block
  * @dev: the provider
  *
- * Blocks that did not come back are never freed, and how much that is is
- * logged. After page_hinting_unregister(), the zones' threads end, too.
+ * Blocks that did not come back are never freed, which is logged. After
+ * page_hinting_unregister(), the zones' threads end, too.
  *
  * Context: Process context, may sleep.
  */

@@ -173,7 +173,7 @@ unsigned long page_hinting_window_charge(struct page_hinting_zone *pz,
 	want_pages = min(want_pages, own_pages);
 	blocks = room(pz, min(capacity, RING_MAX), block_pages, &want_pages,
 		      &reason);
-	blocks = min(blocks, (unsigned long)*nr_blocks);
+	blocks = min_t(unsigned long, blocks, *nr_blocks);
 	pz->at_limit = own_pages < block_pages;
 	if (blocks) {
 		window.used_pages += want_pages;

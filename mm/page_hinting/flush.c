@@ -3,9 +3,9 @@
  * Free page hinting: hint all there is, and wait until the host has it.
  *
  * For who is about to pause the guest or to take a snapshot of it. The zones'
- * threads do the work, all at the same time, while the policy rests. How much is to be hinted is what is
- * free when they begin, so that there is an end to it; what is freed later may be
- * hinted in its place. One flush at a time.
+ * threads do the work, all at the same time, while the policy rests. How much is
+ * to be hinted is what is free when they begin, so that there is an end to it;
+ * what is freed later may be hinted in its place. One flush at a time.
  *
  * Waiting is interruptible, as a flush holds up nobody: a signal, and the
  * freezer before a suspend, end it, and what was acknowledged stays so. The
@@ -146,10 +146,12 @@ static int wait_for_all(unsigned int nr_stops)
 	long left;
 
 	do {
+		unsigned int timeout_ms = READ_ONCE(page_hinting_flush_timeout_ms);
+
 		pages = acknowledged_pages();
 		left = wait_event_interruptible_timeout(page_hinting_flush_wait,
-				is_over(nr_stops, &counting),
-				msecs_to_jiffies(READ_ONCE(page_hinting_flush_timeout_ms)));
+							is_over(nr_stops, &counting),
+							msecs_to_jiffies(timeout_ms));
 	} while (!left && (counting || acknowledged_pages() != pages));
 
 	/* Not -ERESTARTSYS: what was free when it began is another set by now. */
