@@ -236,10 +236,10 @@ static bool count_blocks(struct page_hinting_zone *pz)
 }
 
 /*
- * Free what is in the per-CPU lists. This may have to wait for memory hotplug,
- * and no other zone is to wait for this one meanwhile. Each list is emptied under its lock, and
- * no CPU is interrupted. The lists of a zone of which the last block goes
- * offline are freed, hence the lock.
+ * Free what is in the per-CPU lists. Each list is emptied under its lock, and
+ * no CPU is interrupted. The lists of a zone of which the last memory block goes
+ * offline are freed, hence the lock; who holds it may take long, and no other
+ * zone is to wait for this one's turn meanwhile.
  */
 static void empty_lists(struct page_hinting_zone *pz)
 {
