@@ -11,7 +11,7 @@ export BASE KSRC MEM ACCEL JOBS QEMU ONLY RUNS WALL
 help:
 	@echo 'make run       show a guest that gives its memory back: a table and a picture'
 	@echo 'make check     test everything: KUnit, selftests in guests, the host'"'"'s view'
-	@echo 'make check-all the same, and what takes long: arm64, PREEMPT_RT, a newer QEMU'
+	@echo 'make check-all the same, and what takes long: arm64, KCSAN, a newer QEMU'
 	@echo 'make bench     measure it against mainline, in half an hour; goes on where it was stopped'
 	@echo 'make kernel    build a guest kernel; the last line is the path of its bzImage'
 	@echo 'make series    write the patches for git am into out/series-BASE/'

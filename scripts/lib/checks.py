@@ -96,16 +96,17 @@ def selftests_of(report, kernels, flavour, programs):
     tap.report(report, vmguest, flavour, programs, may_skip=('silent', 'flush'))
 
 
+@slow
 @test
 def selftests(report, kernels):
-    """All selftests, one after another in one guest"""
+    """All selftests in a guest without debugging options"""
     selftests_of(report, kernels, 'hinting', PROGRAMS + ('sysfs',))
 
 
 @test
 def selftests_debug(report, kernels):
-    """The same with all debugging options"""
-    selftests_of(report, kernels, 'debug', PROGRAMS)
+    """All selftests with all debugging options, one after another in one guest"""
+    selftests_of(report, kernels, 'debug', PROGRAMS + ('sysfs',))
 
 
 @test
