@@ -25,6 +25,7 @@
 #include <trace/events/page_hinting.h>
 
 #include "../internal.h"
+#include "../page_alloc.h"
 #include "control.h"
 #include "hooks.h"
 

@@ -30,6 +30,7 @@
 #include <linux/vmstat.h>
 #include <trace/events/page_hinting.h>
 
+#include "../page_alloc.h"
 #include "thread.h"
 
 /* Smaller zones, such as ZONE_DMA, are not worth a thread. */

@@ -19,6 +19,7 @@
 #include <linux/vmstat.h>
 
 #include "../../internal.h"
+#include "../../page_alloc.h"
 #include "../control.h"
 #include "../hooks.h"
 
