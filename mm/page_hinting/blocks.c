@@ -155,7 +155,7 @@ static bool pull_block(struct pull *pull, struct page *page, unsigned int high,
 	set_page_refcounted(page);
 	list_add_tail(&page->lru, &pz->in_flight);
 
-	__count_vm_events(PAGE_HINTING_PULLED, 1UL << order);
+	count_vm_events(PAGE_HINTING_PULLED, 1UL << order);
 	trace_page_hinting_pull(page, order);
 	pull->limit_pages -= 1UL << order;
 	pull->batch->pages[pull->batch->nr++] = page;
@@ -318,7 +318,7 @@ static void acknowledge(struct page_hinting_zone *pz, struct page *page,
 			unsigned int order)
 {
 	trace_page_hinting_acknowledge(page, order);
-	__count_vm_events(PAGE_HINTING_ACKNOWLEDGED, 1UL << order);
+	count_vm_events(PAGE_HINTING_ACKNOWLEDGED, 1UL << order);
 	/* Pairs with who sums it up for a flush, or shows it. */
 	WRITE_ONCE(pz->acknowledged_pages,
 		   pz->acknowledged_pages + (1UL << order));
@@ -356,7 +356,7 @@ struct page_hinting_zone *page_hinting_put_back(struct page *page,
 		acknowledge(pz, page, order);
 	} else if (pz) {
 		trace_page_hinting_return(page, order);
-		__count_vm_events(PAGE_HINTING_RETURNED, 1UL << order);
+		count_vm_events(PAGE_HINTING_RETURNED, 1UL << order);
 	}
 	if (pz && put_back(pz, page))
 		*home_pages = 1UL << order;

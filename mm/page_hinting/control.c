@@ -13,7 +13,6 @@
 #define pr_fmt(fmt) "page_hinting: " fmt
 
 #include <linux/cc_platform.h>
-#include <linux/delay.h>
 #include <linux/export.h>
 #include <linux/init.h>
 #include <linux/kstrtox.h>

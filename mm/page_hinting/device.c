@@ -16,6 +16,7 @@
 #define pr_fmt(fmt) "page_hinting: " fmt
 
 #include <linux/delay.h>
+#include <linux/export.h>
 #include <linux/fault-inject.h>
 #include <linux/init.h>
 #include <linux/mm.h>
