@@ -385,11 +385,13 @@ def ms_until_back(trace, percent):
 
 def discards(trace, begin=0, end=None):
     """[(host address, bytes, result)] of a QEMU discard trace, or of the part
-    of it from byte BEGIN to END."""
+    of it from byte BEGIN to END. A line that QEMU has not ended yet is left out."""
     found = []
     with open(trace, encoding='ascii', errors='replace') as lines:
         lines.seek(begin)
-        for line in lines.read(-1 if end is None else end - begin).splitlines():
+        for line in lines.read(-1 if end is None else end - begin).splitlines(keepends=True):
+            if not line.endswith('\n'):
+                break
             match = TRACE.search(line)
             if match:
                 found.append((int(match.group(2), 16), int(match.group(3), 16),
