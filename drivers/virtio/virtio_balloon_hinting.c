@@ -107,17 +107,15 @@ static const struct page_hinting_ops virtio_balloon_hinting_ops = {
  */
 void virtio_balloon_hinting_validate(struct virtio_device *vdev)
 {
-	bool poisoned = page_poisoning_enabled_static();
-
 	if (!page_hinting_wanted())
 		return;
 	if (!virtio_has_feature(vdev, VIRTIO_BALLOON_F_REPORTING))
-		page_hinting_refuse(PAGE_HINTING_REFUSED_HOST);
-	else if ((poisoned || want_init_on_free()) &&
+		page_hinting_refuse("the host does not offer free page reporting");
+	else if (page_poisoning_enabled_static())
+		page_hinting_refuse("free pages are poisoned; boot with page_poison=0");
+	else if (want_init_on_free() &&
 		 !virtio_has_feature(vdev, VIRTIO_BALLOON_F_PAGE_POISON))
-		page_hinting_refuse(PAGE_HINTING_REFUSED_CONTENT);
-	else if (poisoned)
-		page_hinting_refuse(PAGE_HINTING_REFUSED_POISON);
+		page_hinting_refuse("free pages are zeroed; boot with init_on_free=0");
 }
 EXPORT_SYMBOL_GPL(virtio_balloon_hinting_validate);
 
@@ -188,7 +186,7 @@ void virtio_balloon_hinting_stop(struct virtio_balloon_hinting *hinting)
 	if (hinting->wanted)
 		page_hinting_unregister(&hinting->dev);
 	else
-		page_hinting_refuse(PAGE_HINTING_NOT_REFUSED);
+		page_hinting_refuse(NULL);
 }
 EXPORT_SYMBOL_GPL(virtio_balloon_hinting_stop);
 

@@ -37,10 +37,10 @@ struct page_hinting_used {
  */
 struct page_hinting_ops {
 	/**
-	 * @submit: queue one block. Does not wait. Never has more than
-	 * &page_hinting_device.capacity of them at a time. The block belongs
-	 * to the provider until @harvest hands it out, or until it is given
-	 * to page_hinting_abort().
+	 * @submit: queue one block. Does not wait. The block belongs to the
+	 * provider until @harvest hands it out, or until it is given to
+	 * page_hinting_abort(). May be called when there is no room: each zone
+	 * may have one block queued, however small the capacity is.
 	 *
 	 * Return: 0, or an errno, and then the block was not queued.
 	 */
@@ -84,29 +84,6 @@ struct page_hinting_device {
 	unsigned int safe_order;
 };
 
-/**
- * enum page_hinting_refusal - why a device is not used for hinting
- * @PAGE_HINTING_NOT_REFUSED: it is, or there is none
- * @PAGE_HINTING_REFUSED_OFF: page_hinting=off was given
- * @PAGE_HINTING_REFUSED_BOOT: hinting could not be set up at boot
- * @PAGE_HINTING_REFUSED_GUEST: this is a confidential guest
- * @PAGE_HINTING_REFUSED_HOST: the host takes no hints
- * @PAGE_HINTING_REFUSED_PAGES: the host's pages are larger than any free block
- * @PAGE_HINTING_REFUSED_POISON: free pages hold a poison other than zeros
- * @PAGE_HINTING_REFUSED_CONTENT: free pages hold zeros or a poison, and nobody
- *	knows whether they still do when they come back
- */
-enum page_hinting_refusal {
-	PAGE_HINTING_NOT_REFUSED,
-	PAGE_HINTING_REFUSED_OFF,
-	PAGE_HINTING_REFUSED_BOOT,
-	PAGE_HINTING_REFUSED_GUEST,
-	PAGE_HINTING_REFUSED_HOST,
-	PAGE_HINTING_REFUSED_PAGES,
-	PAGE_HINTING_REFUSED_POISON,
-	PAGE_HINTING_REFUSED_CONTENT,
-};
-
 /*
  * PageBuddyOffline() indicates a hinted block: free and in the buddy system
  * as PageBuddy() says, and acknowledged by the host, which may have taken the
@@ -120,11 +97,10 @@ static __always_inline int PageBuddyOffline(const struct page *page)
 	       page_type_is(data_race(page->page_type), PGTY_buddy_offline);
 }
 
-#ifdef CONFIG_PAGE_HINTING
 DECLARE_STATIC_KEY_FALSE(page_hinting_key);
 
 bool page_hinting_wanted(void);
-void page_hinting_refuse(enum page_hinting_refusal why);
+void page_hinting_refuse(const char *why);
 int page_hinting_register(struct page_hinting_device *dev);
 void page_hinting_unregister(struct page_hinting_device *dev);
 void page_hinting_suspend(struct page_hinting_device *dev);
@@ -140,6 +116,13 @@ void __page_hinting_drain_range(unsigned long start_pfn,
 void __page_hinting_show_mem(void);
 void __page_hinting_gone(struct page *page, long pages);
 
+/* Are the hooks on? Without the option, this is a constant. */
+static __always_inline bool page_hinting_active(void)
+{
+	return IS_ENABLED(CONFIG_PAGE_HINTING) &&
+	       static_branch_unlikely(&page_hinting_key);
+}
+
 /**
  * page_hinting_hinted - is this page part of a hinted free block?
  * @page: any page of the block, not only its head
@@ -151,8 +134,7 @@ void __page_hinting_gone(struct page *page, long pages);
  */
 static inline bool page_hinting_hinted(const struct page *page)
 {
-	return static_branch_unlikely(&page_hinting_key) &&
-	       __page_hinting_hinted(page);
+	return page_hinting_active() && __page_hinting_hinted(page);
 }
 
 /**
@@ -167,8 +149,8 @@ static inline bool page_hinting_hinted(const struct page *page)
  */
 static inline bool page_hinting_in_flight(const struct page *page)
 {
-	return static_branch_unlikely(&page_hinting_key) &&
-	       PageOffline(page) && __page_hinting_in_flight(page);
+	return page_hinting_active() && PageOffline(page) &&
+	       __page_hinting_in_flight(page);
 }
 
 /**
@@ -186,7 +168,7 @@ static inline bool page_hinting_in_flight(const struct page *page)
 static inline void page_hinting_drain_range(unsigned long start_pfn,
 					    unsigned long end_pfn)
 {
-	if (static_branch_unlikely(&page_hinting_key))
+	if (page_hinting_active())
 		__page_hinting_drain_range(start_pfn, end_pfn);
 }
 
@@ -200,7 +182,7 @@ static inline void page_hinting_drain_range(unsigned long start_pfn,
  */
 static inline void page_hinting_show_mem(void)
 {
-	if (static_branch_unlikely(&page_hinting_key))
+	if (page_hinting_active())
 		__page_hinting_show_mem();
 }
 
@@ -217,41 +199,7 @@ static inline void page_hinting_show_mem(void)
  */
 static inline void page_hinting_gone(struct page *page, long pages)
 {
-	if (static_branch_unlikely(&page_hinting_key))
+	if (page_hinting_active())
 		__page_hinting_gone(page, pages);
 }
-#else
-static inline bool page_hinting_wanted(void)
-{
-	return false;
-}
-
-static inline int page_hinting_register(struct page_hinting_device *dev)
-{
-	return -EOPNOTSUPP;
-}
-
-static inline bool page_hinting_hinted(const struct page *page)
-{
-	return false;
-}
-
-static inline bool page_hinting_in_flight(const struct page *page)
-{
-	return false;
-}
-
-static inline void page_hinting_drain_range(unsigned long start_pfn,
-					    unsigned long end_pfn)
-{
-}
-
-static inline void page_hinting_show_mem(void)
-{
-}
-
-static inline void page_hinting_gone(struct page *page, long pages)
-{
-}
-#endif /* CONFIG_PAGE_HINTING */
 #endif /* _LINUX_PAGE_HINTING_H */

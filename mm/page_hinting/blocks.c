@@ -21,11 +21,21 @@
  *
  * Each hold of the zone lock does a bounded amount of work: PULL_VISITS list
  * entries, one block put back, or one walk over what is in flight, which is at
- * most 128 blocks.
+ * most RING_MAX blocks.
+ *
+ * What may be in flight, the window, is divided among the zones by their size,
+ * and so are the places in the host's ring. To share it dynamically would need a
+ * queue, or a zone that is hinted all the time could starve the others; and as
+ * all zones lead to the same host, one of them would not be much faster with
+ * all of the window.
  */
+#define pr_fmt(fmt) "page_hinting: " fmt
+
 #include <linux/bitops.h>
+#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/page_ref.h>
+#include <linux/printk.h>
 #include <linux/sizes.h>
 #include <linux/vmstat.h>
 #include <trace/events/page_hinting.h>
@@ -36,6 +46,15 @@
 
 unsigned long page_hinting_window_pages = SZ_64M >> PAGE_SHIFT;
 
+/* A zone has at most one part in so many of its memory in flight, or one block. */
+#define ZONE_SHARE		16
+/*
+ * Not more blocks than this in flight, however large the ring: they are walked
+ * under the zone lock where somebody asks for a range.
+ */
+#define RING_MAX		128U
+/* Memory per kick: on some hosts the work is done inside it. */
+#define BATCH_BYTES		(32UL << 20)
 /* List entries looked at or taken in one hold of the zone lock. */
 #define PULL_VISITS		8
 
@@ -67,6 +86,20 @@ static bool is_with_provider(const struct page *page)
 	       (private & BLOCK_ORDER) <= MAX_PAGE_ORDER;
 }
 
+/* A zone's part of something that is for all zones. */
+static unsigned long zone_part(struct zone *zone, unsigned long of_all)
+{
+	return div64_ul((u64)of_all * zone_managed_pages(zone),
+			totalram_pages());
+}
+
+/* What a zone may have in flight, in pages; one block is always allowed. */
+static unsigned long zone_window(struct zone *zone)
+{
+	return min(zone_part(zone, READ_ONCE(page_hinting_window_pages)),
+		   zone_managed_pages(zone) / ZONE_SHARE);
+}
+
 /*
  * Keep the zone above the high watermark by what may be in flight: many
  * allocations fail without getting as far as the OOM notifier, and so without
@@ -75,13 +108,9 @@ static bool is_with_provider(const struct page *page)
  * defrag_mode kswapd and kcompactd go by the memory in whole free pageblocks,
  * and so do we.
  */
-static bool zone_has_headroom(struct zone *zone, unsigned long pages,
-			      bool exact)
+static bool zone_has_headroom(struct zone *zone, unsigned long pages)
 {
-	unsigned long share = zone_managed_pages(zone) /
-			      PAGE_HINTING_ZONE_SHARE;
-	unsigned long window = READ_ONCE(page_hinting_window_pages);
-	unsigned long stays = pages + min(window, share);
+	unsigned long stays = pages + zone_window(zone);
 	enum zone_stat_item item = defrag_mode ? NR_FREE_PAGES_BLOCKS :
 						 NR_FREE_PAGES;
 	unsigned long free = zone_page_state(zone, item);
@@ -90,8 +119,7 @@ static bool zone_has_headroom(struct zone *zone, unsigned long pages,
 	 * Each CPU adds its changes to the sum now and then. percpu_drift_mark is
 	 * 0 where what they have not added yet is too little to matter.
 	 */
-	if (exact && zone->percpu_drift_mark &&
-	    free < zone->percpu_drift_mark + stays)
+	if (zone->percpu_drift_mark && free < zone->percpu_drift_mark + stays)
 		free = zone_page_state_snapshot(zone, item);
 	return __zone_watermark_ok(zone, 0, high_wmark_pages(zone) + stays,
 				   MAX_NR_ZONES - 1, 0, free);
@@ -101,14 +129,14 @@ static bool zone_has_headroom(struct zone *zone, unsigned long pages,
  * An allocation of a high order must not find all blocks of that size in
  * flight: never more than half of them is. A single block may be when none is.
  */
-static unsigned long allowance(struct page_hinting_zone *pz, unsigned int order)
+static unsigned long allowance(const struct page_hinting_zone *pz,
+			       unsigned int order)
 {
-	unsigned long stays = pz->hinted_pages;
+	unsigned long stays = 0;
+	unsigned int i;
 
-	if (order < pz->min_order)
-		stays += pz->reach_pages;
-	else
-		stays += pz->unhinted_pages - pz->hinted_small_pages;
+	for (i = order; i < NR_PAGE_ORDERS; i++)
+		stays += pz->zone->free_area[i].nr_free << i;
 	if (!pz->in_flight_pages)
 		return max(stays / 2, 1UL << order);
 	return (stays - min(stays, pz->in_flight_pages)) / 2;
@@ -120,8 +148,10 @@ static unsigned long allowance(struct page_hinting_zone *pz, unsigned int order)
  * @batch: where to
  * @low_order: smaller blocks stay
  * @high_order: and larger ones
+ * @pages: taken so far
  * @limit_pages: not more than this any more
- * @limit_nr: nor more blocks than this
+ * @allowed_pages: nor more than this in one hold of the zone lock
+ * @limit_nr: nor more blocks than this in all
  * @lap_visits: list entries to visit before giving up; each hinted one that
  *	stands in the way moves to the tail, so that a lap finds all others
  */
@@ -130,7 +160,9 @@ struct pull {
 	struct page_hinting_batch *batch;
 	unsigned int low_order;
 	unsigned int high_order;
+	unsigned long pages;
 	unsigned long limit_pages;
+	unsigned long allowed_pages;
 	unsigned int limit_nr;
 	unsigned long lap_visits;
 };
@@ -140,8 +172,7 @@ static bool pull_block(struct pull *pull, struct page *page, unsigned int high,
 		       int migratetype)
 {
 	struct page_hinting_zone *pz = pull->pz;
-	unsigned long limit_pages = min(pull->limit_pages,
-					allowance(pz, pull->low_order));
+	unsigned long limit_pages = min(pull->limit_pages, pull->allowed_pages);
 	unsigned int order = high;
 
 	while (order > pull->low_order && 1UL << order > limit_pages)
@@ -154,17 +185,21 @@ static bool pull_block(struct pull *pull, struct page *page, unsigned int high,
 	__SetPageOffline(page);
 	set_page_refcounted(page);
 	list_add_tail(&page->lru, &pz->in_flight);
+	pz->nr_in_flight++;
 
 	count_vm_events(PAGE_HINTING_PULLED, 1UL << order);
 	trace_page_hinting_pull(page, order);
 	pull->limit_pages -= 1UL << order;
+	pull->allowed_pages -= 1UL << order;
+	pull->pages += 1UL << order;
 	pull->batch->pages[pull->batch->nr++] = page;
 	return true;
 }
 
 /*
- * The next block to look at. Hinted blocks are moved to the tail. Blocks that
- * are freed later join the head or, when they come online, the tail again.
+ * The next block to look at. Unhinted blocks join either end: the tail if they are
+ * likely to merge, change their type or come online. So look at the head, then at
+ * the tail, and rotate where both are hinted.
  */
 static struct page *next_on_list(struct list_head *list)
 {
@@ -188,10 +223,9 @@ static bool pull_from_list(struct pull *pull, unsigned int order,
 		if (!*visits || !pull->lap_visits ||
 		    pull->batch->nr >= pull->limit_nr)
 			return false;
-		if (WARN_ON_ONCE(list_empty(list))) {
-			page_hinting_mend_count(pz, order, migratetype);
-			return false;
-		}
+		/* The count is wrong, which never happens: try the other lists. */
+		if (WARN_ON_ONCE(list_empty(list)))
+			return true;
 		--*visits;
 		pull->lap_visits--;
 		page = next_on_list(list);
@@ -214,11 +248,7 @@ static bool pull_some(struct pull *pull)
 		pull->batch->broken_off = true;
 		return false;
 	}
-	if (!zone_has_headroom(pz->zone, pull->limit_pages, false)) {
-		page_hinting_skipped(pz, PAGE_HINTING_SKIP_WATERMARK);
-		return false;
-	}
-
+	pull->allowed_pages = allowance(pz, pull->low_order);
 	for (order = pull->high_order; order >= (int)pull->low_order; order--) {
 		for (migratetype = 0; migratetype < MIGRATE_TYPES;
 		     migratetype++) {
@@ -231,14 +261,31 @@ static bool pull_some(struct pull *pull)
 	return false;
 }
 
-static unsigned long count_free_blocks(const struct pull *pull)
+/* Returns false if the zone has no room for a block. */
+static bool set_limits(struct pull *pull, unsigned int capacity)
 {
-	unsigned long nr = 0;
+	struct page_hinting_zone *pz = pull->pz;
+	unsigned long block_pages = 1UL << pull->low_order;
+	unsigned long pages = max(zone_window(pz->zone), block_pages);
+	unsigned long nr = max(zone_part(pz->zone, min(capacity, RING_MAX)), 1UL);
+	bool fits;
 	unsigned int order;
 
+	pull->limit_pages = min(pull->limit_pages,
+				pages - min(pages, pz->in_flight_pages));
+	pull->limit_nr = min(nr - min(nr, pz->nr_in_flight),
+			     PAGE_HINTING_BATCH_BLOCKS);
+	fits = pull->limit_pages >= block_pages && pull->limit_nr;
+	/* Pairs with who reads it without the lock. */
+	WRITE_ONCE(pz->wants_room, !fits);
+	if (!fits)
+		page_hinting_skipped(pz, pull->limit_nr ?
+					 PAGE_HINTING_SKIP_WINDOW :
+					 PAGE_HINTING_SKIP_RING);
+
 	for (order = pull->low_order; order <= pull->high_order; order++)
-		nr += pull->pz->zone->free_area[order].nr_free;
-	return nr;
+		pull->lap_visits += pz->zone->free_area[order].nr_free;
+	return fits;
 }
 
 /**
@@ -246,20 +293,20 @@ static unsigned long count_free_blocks(const struct pull *pull)
  * @pz: the zone
  * @order: the smallest order to take; if it is below the zone's minimum order,
  *	only blocks below that are taken
- * @limit_pages: take at most this much, which the zone is charged for
- * @limit_nr: and at most that many blocks
+ * @want_pages: take at most this much
+ * @capacity: of the host's ring, in blocks
  * @batch: receives the blocks, each with its order in page_private()
  *
  * A block that is larger than what may be taken is split, and the rest of it
  * stays.
  *
- * Context: The zone's thread, under SRCU, may sleep. Takes the zone lock, for
- *	PULL_VISITS list entries at a time.
+ * Context: The zone's thread or a flush, under SRCU, may sleep. Takes the zone
+ *	lock, for PULL_VISITS list entries at a time.
  * Return: how many pages were taken.
  */
-unsigned int page_hinting_pull(struct page_hinting_zone *pz, unsigned int order,
-			       unsigned long limit_pages, unsigned int limit_nr,
-			       struct page_hinting_batch *batch)
+unsigned long page_hinting_pull(struct page_hinting_zone *pz, unsigned int order,
+				unsigned long want_pages, unsigned int capacity,
+				struct page_hinting_batch *batch)
 {
 	/* Pairs with page_hinting_set_orders(). */
 	unsigned int min_order = READ_ONCE(pz->min_order);
@@ -268,60 +315,63 @@ unsigned int page_hinting_pull(struct page_hinting_zone *pz, unsigned int order,
 		.batch = batch,
 		.low_order = order,
 		.high_order = order < min_order ? min_order - 1 : MAX_PAGE_ORDER,
-		.limit_pages = limit_pages,
-		.limit_nr = min(limit_nr, PAGE_HINTING_BATCH_BLOCKS),
+		/* At least one block, whatever the size of a batch or a zone. */
+		.limit_pages = min3(want_pages,
+				    max(BATCH_BYTES >> PAGE_SHIFT, 1UL << order),
+				    max(zone_window(pz->zone), 1UL << order)),
 	};
 	bool more, first = true;
+	unsigned long flags;
 
 	batch->nr = 0;
 	batch->broken_off = false;
 	do {
-		unsigned long flags;
-
 		/* Not under the lock, as it may have to ask each CPU. */
-		if (!zone_has_headroom(pz->zone, pull.limit_pages, true)) {
+		if (!zone_has_headroom(pz->zone, pull.limit_pages)) {
 			page_hinting_skipped(pz, PAGE_HINTING_SKIP_WATERMARK);
 			break;
 		}
 		flags = page_hinting_lock(pz->zone);
-		if (first)
-			pull.lap_visits = count_free_blocks(&pull);
-		first = false;
-		more = pull_some(&pull);
+		more = (!first || set_limits(&pull, capacity)) && pull_some(&pull);
 		page_hinting_unlock(pz->zone, flags);
+		first = false;
 		cond_resched();
 	} while (more);
 
-	return limit_pages - pull.limit_pages;
+	return pull.pages;
 }
 
-/* Offline -> free again, unless somebody else holds a reference right now. */
-static bool put_back(struct page_hinting_zone *pz, struct page *page)
+/*
+ * Offline -> free again, unless somebody else holds a reference right now. Sets
+ * @made_room if the zone's last pull had found no room.
+ */
+static bool put_back(struct page_hinting_zone *pz, struct page *page,
+		     bool *made_room)
 {
 	unsigned long private = page_private(page);
 	unsigned int order = page_hinting_block_order(page);
 
 	lockdep_assert_held(&pz->zone->lock);
+	*made_room = false;
 	if (!page_ref_freeze(page, 1)) {
 		set_page_private(page, private | BLOCK_WAITS);
 		list_move_tail(&page->lru, &pz->retry);
 		return false;
 	}
 	list_del(&page->lru);
+	pz->nr_in_flight--;
 	__ClearPageOffline(page);
 	set_page_private(page, 0);
 	page_hinting_put_in(pz, page, order, private & BLOCK_ACKNOWLEDGED);
+	*made_room = pz->wants_room;
+	WRITE_ONCE(pz->wants_room, false);
 	return true;
 }
 
-static void acknowledge(struct page_hinting_zone *pz, struct page *page,
-			unsigned int order)
+static void acknowledge(struct page *page, unsigned int order)
 {
 	trace_page_hinting_acknowledge(page, order);
 	count_vm_events(PAGE_HINTING_ACKNOWLEDGED, 1UL << order);
-	/* Pairs with who sums it up for a flush, or shows it. */
-	WRITE_ONCE(pz->acknowledged_pages,
-		   pz->acknowledged_pages + (1UL << order));
 	set_page_private(page, page_private(page) | BLOCK_ACKNOWLEDGED);
 }
 
@@ -330,10 +380,11 @@ static void acknowledge(struct page_hinting_zone *pz, struct page *page,
  * @page: what the provider says is the block
  * @acknowledged: the host has acknowledged it; otherwise it comes back without
  *	an answer
- * @home_pages: is set to the size of the block if it is free again, to 0 if
- *	somebody holds a reference to it, and then it is tried again later
+ * @made_room: is set to whether the zone's last pull had found no room, and
+ *	there is some now
  *
- * Offline -> Buddy|Offline, or -> Buddy.
+ * Offline -> Buddy|Offline, or -> Buddy. If somebody holds a reference to it,
+ * that is tried again later.
  *
  * Context: Process context, under SRCU or the mutex, so that the zone stays.
  *	Takes the zone lock, for one block.
@@ -342,24 +393,24 @@ static void acknowledge(struct page_hinting_zone *pz, struct page *page,
  */
 struct page_hinting_zone *page_hinting_put_back(struct page *page,
 						bool acknowledged,
-						unsigned long *home_pages)
+						bool *made_room)
 {
 	struct zone *zone = page_zone(page);
 	unsigned long flags = page_hinting_lock(zone);
 	struct page_hinting_zone *pz = zone->hinting;
 	unsigned int order = page_hinting_block_order(page);
 
-	*home_pages = 0;
+	*made_room = false;
 	if (!is_with_provider(page))
 		pz = NULL;
 	if (pz && acknowledged) {
-		acknowledge(pz, page, order);
+		acknowledge(page, order);
 	} else if (pz) {
 		trace_page_hinting_return(page, order);
 		count_vm_events(PAGE_HINTING_RETURNED, 1UL << order);
 	}
-	if (pz && put_back(pz, page))
-		*home_pages = 1UL << order;
+	if (pz)
+		put_back(pz, page, made_room);
 	page_hinting_unlock(zone, flags);
 	return pz;
 }
@@ -367,25 +418,21 @@ struct page_hinting_zone *page_hinting_put_back(struct page *page,
 /**
  * page_hinting_retry - try again to free a block that was referenced
  * @pz: the zone
+ * @made_room: see page_hinting_put_back()
  *
  * Context: Process context. Takes the zone lock, for one block.
- * Return: the size of the block in pages; 0 if there is none, or somebody still
- *	holds a reference.
+ * Return: false if there is none, or somebody still holds a reference.
  */
-unsigned long page_hinting_retry(struct page_hinting_zone *pz)
+bool page_hinting_retry(struct page_hinting_zone *pz, bool *made_room)
 {
 	unsigned long flags = page_hinting_lock(pz->zone);
-	unsigned long pages = 0;
 	struct page *page;
+	bool home;
 
 	page = list_first_entry_or_null(&pz->retry, struct page, lru);
-	if (page) {
-		pages = 1UL << page_hinting_block_order(page);
-		if (!put_back(pz, page))
-			pages = 0;
-	}
+	home = page && put_back(pz, page, made_room);
 	page_hinting_unlock(pz->zone, flags);
-	return pages;
+	return home;
 }
 
 /**
@@ -408,39 +455,40 @@ void page_hinting_void_retried(struct page_hinting_zone *pz)
 }
 
 /**
- * page_hinting_lose - give up what a host has not given back
+ * page_hinting_give_up - give up what a host has not given back
  * @pz: the zone
  * @all: also what the host has acknowledged and somebody holds a reference to,
- *	as the zone is about to be forgotten
- * @nr_blocks: is set to how many blocks that are
+ *	as the zone goes away
  *
- * The blocks stay PageOffline() with a reference for ever: they could still
- * be written to, so that they must not be free again. They have no owner any
- * more, so that an answer that comes after all is refused.
+ * The blocks stay PageOffline() with a reference for ever: the host may still
+ * discard them, or somebody may write to them, so that they must not be free
+ * again. They have no owner any more, so that an answer that comes after all is
+ * refused.
  *
- * Context: Process context. Takes the zone lock, for as many blocks as may be
- *	in flight.
- * Return: how many pages were lost.
+ * Context: Process context, with nothing submitted meanwhile. Takes the zone
+ *	lock, for as many blocks as may be in flight.
  */
-unsigned long page_hinting_lose(struct page_hinting_zone *pz, bool all,
-				unsigned int *nr_blocks)
+void page_hinting_give_up(struct page_hinting_zone *pz, bool all)
 {
 	unsigned long flags = page_hinting_lock(pz->zone);
 	struct page *page, *next;
 	unsigned long pages = 0;
 
-	*nr_blocks = 0;
 	if (all)
 		list_splice_init(&pz->retry, &pz->in_flight);
 	list_for_each_entry_safe(page, next, &pz->in_flight, lru) {
-		++*nr_blocks;
+		pz->nr_in_flight--;
 		pages += 1UL << page_hinting_block_order(page);
 		set_page_private(page, 0);
 		list_del_init(&page->lru);
 	}
 	page_hinting_lost(pz, pages);
+	WRITE_ONCE(pz->wants_room, false);
 	page_hinting_unlock(pz->zone, flags);
-	return pages;
+	if (pages)
+		pr_err("node %d, zone %s: %lu KiB lost: the host never gave them back, or somebody still holds a reference\n",
+		       zone_to_nid(pz->zone), pz->zone->name,
+		       pages << (PAGE_SHIFT - 10));
 }
 
 static bool list_overlaps(struct list_head *list, unsigned long start_pfn,

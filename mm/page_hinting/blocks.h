@@ -24,7 +24,7 @@ struct page_hinting_batch {
 	struct page *pages[PAGE_HINTING_BATCH_BLOCKS];
 };
 
-/* Not more than this is in flight. Only tests change it. */
+/* About so much is in flight at most, over all zones. Only tests change it. */
 extern unsigned long page_hinting_window_pages;
 
 /* page_private() of a block in flight: its order, and what blocks.c adds. */
@@ -35,16 +35,15 @@ static inline unsigned int page_hinting_block_order(const struct page *page)
 	return page_private(page) & PAGE_HINTING_BLOCK_ORDER;
 }
 
-unsigned int page_hinting_pull(struct page_hinting_zone *pz, unsigned int order,
-			       unsigned long limit_pages, unsigned int limit_nr,
-			       struct page_hinting_batch *batch);
+unsigned long page_hinting_pull(struct page_hinting_zone *pz, unsigned int order,
+				unsigned long want_pages, unsigned int capacity,
+				struct page_hinting_batch *batch);
 struct page_hinting_zone *page_hinting_put_back(struct page *page,
 						bool acknowledged,
-						unsigned long *home_pages);
-unsigned long page_hinting_retry(struct page_hinting_zone *pz);
+						bool *made_room);
+bool page_hinting_retry(struct page_hinting_zone *pz, bool *made_room);
 void page_hinting_void_retried(struct page_hinting_zone *pz);
-unsigned long page_hinting_lose(struct page_hinting_zone *pz, bool all,
-				unsigned int *nr_blocks);
+void page_hinting_give_up(struct page_hinting_zone *pz, bool all);
 bool page_hinting_range_in_flight(struct page_hinting_zone *pz,
 				  unsigned long start_pfn,
 				  unsigned long end_pfn);

@@ -46,10 +46,11 @@ unsigned int page_hinting_enabled = 1;
 /* The device, even while it is suspended. Under the mutex. */
 static struct page_hinting_device *registered;
 
-/* Why no driver may hint, whatever its device. */
-static enum page_hinting_refusal barred = PAGE_HINTING_NOT_REFUSED;
-/* Why the last device is not used; written by xchg(). */
-static enum page_hinting_refusal refusal = PAGE_HINTING_NOT_REFUSED;
+/* Why no driver may hint, whatever its device. Set at boot. */
+const char *page_hinting_barred;
+/* Why the last device is not used: a copy, as modules go. */
+static char refusal[160];
+static DEFINE_SPINLOCK(refusal_lock);
 
 /* The minimum order was written by the user. Under the mutex. */
 static bool order_is_by_user;
@@ -62,7 +63,7 @@ static int __init setup_page_hinting(char *arg)
 	if (err)
 		return err;
 	page_hinting_enabled = enable;
-	barred = enable ? PAGE_HINTING_NOT_REFUSED : PAGE_HINTING_REFUSED_OFF;
+	page_hinting_barred = enable ? NULL : "page_hinting=off was given";
 	return 0;
 }
 early_param("page_hinting", setup_page_hinting);
@@ -94,7 +95,7 @@ static void set_state(enum page_hinting_state new_state)
 	wake_up(&page_hinting_flush_wait);
 }
 
-/* Nobody but the mutex holder works with the device from here on. */
+/* From here on nobody calls the device's operations. */
 static void hide_device(void)
 {
 	RCU_INIT_POINTER(page_hinting_dev, NULL);
@@ -105,8 +106,11 @@ static void hide_device(void)
 static void wait_and_drain(void)
 {
 	synchronize_srcu(&page_hinting_srcu);
-	if (rcu_access_pointer(page_hinting_dev))
-		page_hinting_drain(registered);
+	if (rcu_access_pointer(page_hinting_dev) &&
+	    !READ_ONCE(page_hinting_host_is_gone) &&
+	    !page_hinting_wait_home(NULL, 0, ULONG_MAX, PAGE_HINTING_SILENCE_MS))
+		pr_warn("%lu KiB are still in flight: the host does not answer, or somebody holds a reference\n",
+			page_hinting_pages_in_flight() << (PAGE_SHIFT - 10));
 }
 
 /* From now on nothing is pulled; what is in flight comes home. */
@@ -219,56 +223,40 @@ void page_hinting_set_idle_order(unsigned int idle_min_order)
 	page_hinting_set_order(page_hinting_min_order, order_is_by_user);
 }
 
-/* What comes after "not used: ", in the log and in sysfs. */
-static const char * const refusals[] = {
-	[PAGE_HINTING_REFUSED_OFF] = "page_hinting=off was given",
-	[PAGE_HINTING_REFUSED_BOOT] = "it could not be set up at boot",
-	[PAGE_HINTING_REFUSED_GUEST] = "this is a confidential guest",
-	[PAGE_HINTING_REFUSED_HOST] =
-		"the host does not offer free page reporting",
-	[PAGE_HINTING_REFUSED_PAGES] =
-		"the host's pages are larger than the largest free block",
-	[PAGE_HINTING_REFUSED_POISON] =
-		"free pages are poisoned; boot with page_poison=0",
-	[PAGE_HINTING_REFUSED_CONTENT] =
-		"free pages are zeroed or poisoned, and the host does not promise to keep that; boot with page_poison=0 init_on_free=0",
-};
-
 /**
  * page_hinting_refuse - a device is not used for hinting
- * @why: the reason, which is logged when it is another one than the last;
- *	PAGE_HINTING_NOT_REFUSED if the device is used, or has gone
+ * @why: the reason, for people, which is logged when it is another one than the
+ *	last; NULL if the device is used, or has gone
  *
- * Context: Any but NMI.
+ * Context: Any but interrupts.
  */
-void page_hinting_refuse(enum page_hinting_refusal why)
+void page_hinting_refuse(const char *why)
 {
-	/* Pairs with page_hinting_why_not(). */
-	if (xchg(&refusal, why) != why && refusals[why])
-		pr_info("not used: %s\n", refusals[why]);
+	bool is_news;
+
+	spin_lock(&refusal_lock);
+	is_news = why && strcmp(refusal, why);
+	strscpy(refusal, why ?: "");
+	spin_unlock(&refusal_lock);
+	if (is_news)
+		pr_info("not used: %s\n", why);
 }
 EXPORT_SYMBOL_GPL(page_hinting_refuse);
 
 /**
- * page_hinting_bar - no device is to be used for hinting
- * @why: the reason
- *
- * Context: Any but NMI.
- */
-void page_hinting_bar(enum page_hinting_refusal why)
-{
-	barred = why;
-}
-
-/**
  * page_hinting_why_not - why there is no device, although there could be one
+ * @buf: receives the reason, for people
+ * @size: of @buf
  *
- * Return: the reason, for people; NULL if there is none.
+ * Context: Any but interrupts.
+ * Return: false if there is no reason.
  */
-const char *page_hinting_why_not(void)
+bool page_hinting_why_not(char *buf, size_t size)
 {
-	/* Pairs with page_hinting_refuse(). */
-	return refusals[barred ?: READ_ONCE(refusal)];
+	spin_lock(&refusal_lock);
+	strscpy(buf, page_hinting_barred ?: refusal, size);
+	spin_unlock(&refusal_lock);
+	return *buf;
 }
 
 /**
@@ -283,10 +271,10 @@ const char *page_hinting_why_not(void)
  */
 bool page_hinting_wanted(void)
 {
-	if (barred)
-		page_hinting_refuse(barred);
+	if (page_hinting_barred)
+		page_hinting_refuse(page_hinting_barred);
 	else if (cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT))
-		page_hinting_refuse(PAGE_HINTING_REFUSED_GUEST);
+		page_hinting_refuse("this is a confidential guest");
 	else
 		return true;
 	return false;
@@ -318,7 +306,7 @@ int page_hinting_register(struct page_hinting_device *dev)
 		return -EBUSY;
 
 	if (max(page_hinting_safe_order, dev->safe_order) > MAX_PAGE_ORDER) {
-		page_hinting_refuse(PAGE_HINTING_REFUSED_PAGES);
+		page_hinting_refuse("the host's pages are larger than the largest free block");
 		return -EOPNOTSUPP;
 	}
 	page_hinting_granule_order = min_t(unsigned int, granule_order,
@@ -329,7 +317,7 @@ int page_hinting_register(struct page_hinting_device *dev)
 			       order_is_by_user);
 	page_hinting_set_idle_order(page_hinting_idle_min_order);
 	WRITE_ONCE(page_hinting_host_is_gone, false);
-	page_hinting_refuse(PAGE_HINTING_NOT_REFUSED);
+	page_hinting_refuse(NULL);
 	registered = dev;
 	rcu_assign_pointer(page_hinting_dev, dev);
 	set_state(PAGE_HINTING_DISABLED);
@@ -352,8 +340,8 @@ EXPORT_SYMBOL_GPL(page_hinting_register);
  * page_hinting_reset_done(); until then the blocks that the host may still
  * write to belong to nobody.
  *
- * Context: Process context, may sleep; waits PAGE_HINTING_SILENCE_MS for a
- *	silent host.
+ * Context: Process context, may sleep; gives the host PAGE_HINTING_SILENCE_MS
+ *	to give back what it has.
  */
 void page_hinting_unregister(struct page_hinting_device *dev)
 {
@@ -460,7 +448,7 @@ void page_hinting_reset_done(struct page_hinting_device *dev)
 
 	set_state(PAGE_HINTING_NO_DEVICE);
 	/* Let who holds a reference to a block drop it. */
-	page_hinting_wait_retried();
+	page_hinting_wait_home(NULL, 0, ULONG_MAX, PAGE_HINTING_WAIT_HOME_MS);
 	page_hinting_zones_destroy();
 }
 EXPORT_SYMBOL_GPL(page_hinting_reset_done);

@@ -11,10 +11,10 @@
 
 /* Hinting may be enabled without a device. Written under the mutex. */
 extern unsigned int page_hinting_enabled;
+extern const char *page_hinting_barred;
 
 /* control.c */
-void page_hinting_bar(enum page_hinting_refusal why);
-const char *page_hinting_why_not(void);
+bool page_hinting_why_not(char *buf, size_t size);
 void page_hinting_enable(bool enable);
 void page_hinting_begin_anew(void);
 void page_hinting_set_order(unsigned int min_order, bool by_user);

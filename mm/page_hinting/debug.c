@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Free page hinting: what it costs, for emulators that count instructions as
- * time; see CONFIG_PAGE_HINTING_DEBUG.
+ * Free page hinting: how long it holds a zone's lock, for emulators that count
+ * instructions as time; see CONFIG_PAGE_HINTING_DEBUG.
  */
 #include <linux/debugfs.h>
 #include <linux/init.h>
@@ -12,7 +12,6 @@
 
 static DEFINE_PER_CPU(cycles_t, hold_start);
 static u64 hold_max_cycles;
-static u64 work_cycles;
 
 /* With interrupts off, under a zone lock: nothing comes in between. */
 void page_hinting_hold_start(void)
@@ -29,25 +28,12 @@ void page_hinting_hold_end(void)
 		WRITE_ONCE(hold_max_cycles, cycles);
 }
 
-void page_hinting_work_start(cycles_t *start)
-{
-	*start = get_cycles();
-}
-
-/* What two threads add at the same time may be lost. */
-void page_hinting_work_end(cycles_t start)
-{
-	WRITE_ONCE(work_cycles,
-		   READ_ONCE(work_cycles) + get_cycles() - start);
-}
-
 static int __init page_hinting_debug_init(void)
 {
 	struct dentry *dir = debugfs_lookup("page_hinting", NULL);
 
 	debugfs_create_u64("lock_hold_max_cycles", 0600, dir,
 			   &hold_max_cycles);
-	debugfs_create_u64("work_cycles", 0600, dir, &work_cycles);
 	dput(dir);
 	return 0;
 }

@@ -14,33 +14,28 @@
  * when its blocks are home, the caller has as long to isolate it.
  */
 #define PAGE_HINTING_WAIT_HOME_MS	250
-/* A host that acknowledges nothing for this long is not waited for. */
+/*
+ * When hinting stops, the host has this long in all to give back what it has.
+ * Threads with blocks in flight look this often.
+ */
 #define PAGE_HINTING_SILENCE_MS		1000
 
 extern struct page_hinting_device __rcu *page_hinting_dev;
 extern struct wait_queue_head page_hinting_flush_wait;
-extern atomic_long_t page_hinting_home_pages;
+/* Set by a flush: the policy rests, and the zones' threads pull nothing. */
+extern bool page_hinting_flushing;
 
-unsigned long page_hinting_window_in_use(void);
-unsigned long page_hinting_window_charge(struct page_hinting_zone *pz,
-					 unsigned int order,
-					 unsigned int capacity,
-					 unsigned long want_pages,
-					 unsigned int *nr_blocks);
-void page_hinting_window_uncharge(struct page_hinting_zone *pz,
-				  unsigned long pages, unsigned int nr_blocks);
-void page_hinting_window_leave(struct page_hinting_zone *pz);
-unsigned long page_hinting_submit(struct page_hinting_device *dev,
-				  struct page_hinting_batch *batch);
+unsigned long page_hinting_pages_in_flight(void);
+long page_hinting_hint_batch(struct page_hinting_zone *pz, unsigned int order,
+			     unsigned long want_pages, unsigned int *nr_home);
 unsigned int page_hinting_harvest(struct page_hinting_device *dev);
 void page_hinting_bring_home(void);
 void page_hinting_retry_all(struct page_hinting_zone *pz);
+void page_hinting_retry_zones(void);
 bool page_hinting_host_was_faster(void);
 bool page_hinting_take_back(struct page *page);
-void page_hinting_drain(struct page_hinting_device *dev);
-void page_hinting_wait_retried(void);
 bool page_hinting_wait_home(struct page_hinting_zone *pz,
-			    unsigned long start_pfn, unsigned long end_pfn);
-void page_hinting_give_up(struct page_hinting_zone *pz, bool all);
+			    unsigned long start_pfn, unsigned long end_pfn,
+			    unsigned int patience_ms);
 
 #endif /* _MM_PAGE_HINTING_DEVICE_H */

@@ -26,7 +26,6 @@ void page_hinting_take(struct zone *zone, struct page *page, int low, int high,
 void page_hinting_give(struct zone *zone, struct page *page, int order,
 		       int migratetype);
 
-#ifdef CONFIG_PAGE_HINTING
 extern unsigned int page_hinting_granule_order;
 
 void __page_hinting_added(struct page *page, struct zone *zone,
@@ -42,19 +41,13 @@ void __page_hinting_split_begin(struct page *page, struct zone *zone);
 void __page_hinting_split_end(struct zone *zone);
 bool __page_hinting_stays_apart(struct page *buddy, struct zone *zone);
 
-/* Are the hooks on? */
-static __always_inline bool page_hinting_active(void)
-{
-	return static_branch_unlikely(&page_hinting_key);
-}
-
 /* A block was put on a free list, its type and order already set. */
 static __always_inline void page_hinting_added(bool hinting, struct page *page,
 					       struct zone *zone,
 					       unsigned int order,
 					       int migratetype)
 {
-	if (hinting)
+	if (IS_ENABLED(CONFIG_PAGE_HINTING) && hinting)
 		__page_hinting_added(page, zone, order, migratetype);
 }
 
@@ -64,7 +57,7 @@ static __always_inline void page_hinting_removed(bool hinting, struct page *page
 						 unsigned int order,
 						 int migratetype)
 {
-	if (hinting)
+	if (IS_ENABLED(CONFIG_PAGE_HINTING) && hinting)
 		__page_hinting_removed(page, zone, order, migratetype);
 }
 
@@ -88,27 +81,29 @@ static __always_inline void page_hinting_split_begin(bool hinting,
 						     struct page *page,
 						     struct zone *zone)
 {
-	if (hinting)
+	if (IS_ENABLED(CONFIG_PAGE_HINTING) && hinting)
 		__page_hinting_split_begin(page, zone);
 }
 
 static __always_inline void page_hinting_split_end(bool hinting,
 						   struct zone *zone)
 {
-	if (hinting)
+	if (IS_ENABLED(CONFIG_PAGE_HINTING) && hinting)
 		__page_hinting_split_end(zone);
 }
 
 /*
- * Must a block that is about to join a list not merge with this buddy? So it
- * is with a hinted block and one that is not: merged it would be hinted again,
- * and there would be no end to it.
+ * Must a block that is about to join a list not merge with this buddy? A hinted
+ * block that is put back, or a hinted part of a split block, must not merge with a
+ * buddy that is not hinted: it would have to be hinted again, without end. A
+ * block that is freed may merge with any.
  */
 static __always_inline bool page_hinting_stays_apart(bool hinting,
 						     struct page *buddy,
 						     struct zone *zone)
 {
-	return hinting && __page_hinting_stays_apart(buddy, zone);
+	return IS_ENABLED(CONFIG_PAGE_HINTING) && hinting &&
+	       __page_hinting_stays_apart(buddy, zone);
 }
 
 /* An allocation took the slow path: leave its zones alone for a while. */
@@ -126,52 +121,4 @@ static __always_inline void page_hinting_cpu_idle(void)
 	if (page_hinting_active())
 		__page_hinting_cpu_idle();
 }
-#else
-static inline bool page_hinting_active(void)
-{
-	return false;
-}
-
-static inline void page_hinting_added(bool hinting, struct page *page,
-				      struct zone *zone, unsigned int order,
-				      int migratetype)
-{
-}
-
-static inline void page_hinting_removed(bool hinting, struct page *page,
-					struct zone *zone, unsigned int order,
-					int migratetype)
-{
-}
-
-static inline void page_hinting_moved(struct page *page, struct zone *zone,
-				      unsigned int order, int old_mt,
-				      int new_mt)
-{
-}
-
-static inline void page_hinting_split_begin(bool hinting, struct page *page,
-					    struct zone *zone)
-{
-}
-
-static inline void page_hinting_split_end(bool hinting, struct zone *zone)
-{
-}
-
-static inline bool page_hinting_stays_apart(bool hinting, struct page *buddy,
-					    struct zone *zone)
-{
-	return false;
-}
-
-static inline void page_hinting_back_off(gfp_t gfp_mask, unsigned int order,
-					 const struct alloc_context *ac)
-{
-}
-
-static inline void page_hinting_cpu_idle(void)
-{
-}
-#endif /* CONFIG_PAGE_HINTING */
 #endif /* _MM_PAGE_HINTING_HOOKS_H */

@@ -40,29 +40,46 @@ static bool is_counted(struct page_hinting_zone *pz, struct page *page)
 	return pz && page_to_pfn(page) < pz->counted_pfn;
 }
 
-/* Sum up what is unhinted and eligible: O(lists). */
+/* Unhinted blocks join a list, or leave it: add to the sums of the eligible. */
+static void add_up(struct page_hinting_zone *pz, unsigned int order,
+		   int migratetype, long nr)
+{
+	unsigned long pages = (unsigned long)nr << order;
+
+	if (!page_hinting_type_is_eligible(migratetype))
+		return;
+	pz->any_order_pages += pages;
+	if (order >= pz->reach_order)
+		pz->reach_pages += pages;
+	if (order >= pz->min_order)
+		pz->unhinted_pages += pages;
+}
+
+/* Compute these sums again from nr_unhinted. */
 static void sum_up(struct page_hinting_zone *pz)
 {
 	unsigned int order;
-	int migratetype;
+	int mt;
 
 	pz->unhinted_pages = 0;
 	pz->reach_pages = 0;
 	pz->any_order_pages = 0;
 	for (order = 0; order < NR_PAGE_ORDERS; order++)
-		for (migratetype = 0; migratetype < MIGRATE_TYPES;
-		     migratetype++) {
-			unsigned long pages;
+		for (mt = 0; mt < MIGRATE_TYPES; mt++)
+			add_up(pz, order, mt, pz->nr_unhinted[order][mt]);
+}
 
-			if (!page_hinting_type_is_eligible(migratetype))
-				continue;
-			pages = pz->nr_unhinted[order][migratetype] << order;
-			pz->any_order_pages += pages;
-			if (order >= pz->reach_order)
-				pz->reach_pages += pages;
-			if (order >= pz->min_order)
-				pz->unhinted_pages += pages;
-		}
+/* Is there as much unhinted memory as the thread has asked for? */
+static bool is_enough(const struct page_hinting_zone *pz)
+{
+	return pz->unhinted_pages > pz->stay_pages ||
+	       pz->reach_pages - pz->unhinted_pages >= pz->wake_pages;
+}
+
+/* What was hinted and then used, ever: it wraps. */
+static unsigned long used_pages(const struct page_hinting_zone *pz)
+{
+	return pz->acknowledged_pages - pz->hinted_pages - pz->unmarked_pages;
 }
 
 /* All that no program needs, wherever it is. */
@@ -72,10 +89,13 @@ static unsigned long zone_free(struct page_hinting_zone *pz)
 	       pz->away_pages + pz->list_pages;
 }
 
-/* There is memory that the thread has asked for: tell it, once. */
-static void wake_armed(struct page_hinting_zone *pz)
+/* More unhinted memory: the thread is told, once, if it waits for that. */
+static void count_unhinted(struct page_hinting_zone *pz, unsigned int order,
+			   int migratetype)
 {
-	if (!pz->armed)
+	pz->nr_unhinted[order][migratetype]++;
+	add_up(pz, order, migratetype, 1);
+	if (!pz->armed || !is_enough(pz))
 		return;
 	pz->armed = false;
 	/*
@@ -88,46 +108,18 @@ static void wake_armed(struct page_hinting_zone *pz)
 		irq_work_queue(&pz->freed_work);
 }
 
-/* More unhinted memory: whoever waits for some is told, once. */
-static void count_unhinted(struct page_hinting_zone *pz, unsigned int order,
-			   int migratetype)
-{
-	pz->nr_unhinted[order][migratetype]++;
-	if (!page_hinting_type_is_eligible(migratetype))
-		return;
-	pz->any_order_pages += 1UL << order;
-	if (order < pz->reach_order)
-		return;
-	pz->reach_pages += 1UL << order;
-	if (order >= pz->min_order) {
-		pz->unhinted_pages += 1UL << order;
-		if (pz->unhinted_pages <= pz->stay_pages)
-			return;
-	} else if (pz->reach_pages < pz->wake_pages) {
-		return;
-	}
-	wake_armed(pz);
-}
-
 static void uncount_unhinted(struct page_hinting_zone *pz, unsigned int order,
 			     int migratetype)
 {
 	pz->nr_unhinted[order][migratetype]--;
-	if (!page_hinting_type_is_eligible(migratetype))
-		return;
-	pz->any_order_pages -= 1UL << order;
-	if (order < pz->reach_order)
-		return;
-	pz->reach_pages -= 1UL << order;
-	if (order >= pz->min_order)
-		pz->unhinted_pages -= 1UL << order;
+	add_up(pz, order, migratetype, -1);
 }
 
-/* A hinted block was taken off the lists, but not to be used: undo the count. */
-static void is_gone(struct page_hinting_zone *pz, unsigned int order)
+/* A hinted block was taken off the lists, but not to be used. */
+static void goes_away(struct page_hinting_zone *pz, unsigned int order)
 {
-	pz->reused_pages -= 1UL << order;
 	pz->away_pages += 1UL << order;
+	pz->unmarked_pages += 1UL << order;
 }
 
 /* Some of what went may never come back, such as memory that went offline. */
@@ -136,18 +128,13 @@ static void is_back(struct page_hinting_zone *pz, unsigned long pages)
 	pz->away_pages -= min(pz->away_pages, pages);
 }
 
-/* What was hinted is used again, or, for a moment, merged or split. */
 static void uncount_hinted(struct page_hinting_zone *pz, unsigned int order,
 			   int migratetype)
 {
 	pz->hinted_pages -= 1UL << order;
-	pz->reused_pages += 1UL << order;
-	if (order < pz->min_order)
-		pz->hinted_small_pages -= min(pz->hinted_small_pages,
-					      1UL << order);
 	/* Isolated memory goes offline, or is moved: that is no demand. */
 	if (is_migrate_isolate(migratetype))
-		is_gone(pz, order);
+		goes_away(pz, order);
 }
 
 /*
@@ -176,13 +163,6 @@ static unsigned long went_at(const struct page_hinting_zone *pz)
 		return pz->low_at;
 	return pz->sampled_at + (unsigned long)div64_u64(pz->went_page_ticks,
 							 went_pages);
-}
-
-static void count_hinted(struct page_hinting_zone *pz, unsigned int order)
-{
-	pz->hinted_pages += 1UL << order;
-	if (order < pz->min_order)
-		pz->hinted_small_pages += 1UL << order;
 }
 
 /* Buddy -> Buddy|Offline; to the tail of its list, to be used last. */
@@ -217,22 +197,12 @@ void __page_hinting_added(struct page *page, struct zone *zone,
 	if (order >= pz->keep_order && !is_migrate_isolate(migratetype))
 		mark(page, zone, order, migratetype);
 	if (PageBuddyOffline(page)) {
-		count_hinted(pz, order);
-		if (is_splitting(pz))
-			pz->reused_pages -= 1UL << order;
+		pz->hinted_pages += 1UL << order;
 		return;
 	}
-	/*
-	 * The part of a hinted block that is too small to keep the mark counts
-	 * as used, with what was taken of the block; not if that is isolated,
-	 * which the block was not: see uncount_hinted().
-	 */
+	/* The block was not isolated, so uncount_hinted() has not counted it. */
 	if (is_splitting(pz) && is_migrate_isolate(migratetype))
-		is_gone(pz, order);
-	/* Those that are likely to merge join the tail, where the marked are. */
-	if (order < pz->min_order && pz->hinted_small_pages)
-		list_move(&page->buddy_list,
-			  &zone->free_area[order].free_list[migratetype]);
+		goes_away(pz, order);
 	count_unhinted(pz, order, migratetype);
 }
 
@@ -280,10 +250,9 @@ void __page_hinting_split_end(struct zone *zone)
 /* A hinted buddy loses its mark to a neighbour, which is no demand for it. */
 static void lose_mark(struct page_hinting_zone *pz, struct page *buddy)
 {
-	if (!is_counted(pz, buddy) || !PageBuddyOffline(buddy) ||
-	    is_migrate_isolate(get_pageblock_migratetype(buddy)))
-		return;
-	pz->reused_pages -= 1UL << buddy_order(buddy);
+	if (is_counted(pz, buddy) && PageBuddyOffline(buddy) &&
+	    !is_migrate_isolate(get_pageblock_migratetype(buddy)))
+		pz->unmarked_pages += 1UL << buddy_order(buddy);
 }
 
 bool __page_hinting_stays_apart(struct page *buddy, struct zone *zone)
@@ -342,10 +311,6 @@ void __page_hinting_gone(struct page *page, long pages)
 
 	if (pz && pages > 0) {
 		pz->away_pages += pages;
-		/* What of it was hinted was not used either. */
-		pz->sampled_reused_pages += min_t(unsigned long, pages,
-						  pz->reused_pages -
-						  pz->sampled_reused_pages);
 	} else if (pz) {
 		is_back(pz, -pages);
 		/* Pages are freed there first, as far as there is room. */
@@ -371,40 +336,21 @@ void page_hinting_take_out(struct page_hinting_zone *pz, struct page *page,
 			   unsigned int order, unsigned int high,
 			   int migratetype)
 {
-	unsigned long low_pages = pz->low_pages, low_at = pz->low_at;
-	u64 went_page_ticks = pz->went_page_ticks;
-
-	page_hinting_take(pz->zone, page, order, high, migratetype);
-	pz->low_pages = low_pages;
-	pz->low_at = low_at;
-	pz->went_page_ticks = went_page_ticks;
-	/* Pairs with who reads it without the lock. */
+	/* First, or it would look used for a moment. Lockless readers, too. */
 	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages + (1UL << order));
+	page_hinting_take(pz->zone, page, order, high, migratetype);
 }
 
-/* Isolation may have changed some of a block's pageblocks meanwhile. */
-static bool is_of_one_type(struct page *page, unsigned int order)
+/* Isolation may have changed the type of some of a block's pageblocks meanwhile. */
+static unsigned int order_of_parts(struct page *page, unsigned int order)
 {
 	int migratetype = get_pageblock_migratetype(page);
 	unsigned long i;
 
 	for (i = pageblock_nr_pages; i < 1UL << order; i += pageblock_nr_pages)
 		if (get_pageblock_migratetype(page + i) != migratetype)
-			return false;
-	return true;
-}
-
-/* By pageblocks unless they are all of one type. */
-static void give(struct zone *zone, struct page *page, unsigned int order)
-{
-	unsigned int part_order = order;
-	unsigned long i;
-
-	if (order > pageblock_order && !is_of_one_type(page, order))
-		part_order = pageblock_order;
-	for (i = 0; i < 1UL << order; i += 1UL << part_order)
-		page_hinting_give(zone, page + i, part_order,
-				  get_pageblock_migratetype(page + i));
+			return pageblock_order;
+	return order;
 }
 
 /**
@@ -419,15 +365,27 @@ static void give(struct zone *zone, struct page *page, unsigned int order)
 void page_hinting_put_in(struct page_hinting_zone *pz, struct page *page,
 			 unsigned int order, bool acknowledged)
 {
-	unsigned long reused_pages = pz->reused_pages;
+	unsigned int part_order = order_of_parts(page, order);
+	unsigned long used = used_pages(pz), i;
 
 	lockdep_assert_held(&pz->zone->lock);
 	if (acknowledged && is_counted(pz, page))
 		pz->keep_order = 0;
-	give(pz->zone, page, order);
+	for (i = 0; i < 1UL << order; i += 1UL << part_order) {
+		int migratetype = get_pageblock_migratetype(page + i);
+
+		/* Isolated meanwhile: that is no demand. */
+		if (is_migrate_isolate(migratetype) && is_counted(pz, page))
+			pz->away_pages += 1UL << part_order;
+		page_hinting_give(pz->zone, page + i, part_order, migratetype);
+	}
 	pz->keep_order = PAGE_HINTING_KEEP_NONE;
-	/* Of what it merged with nothing was used. */
-	pz->reused_pages = reused_pages;
+	if (acknowledged)
+		/* Pairs with acknowledged_pages() in flush.c. */
+		WRITE_ONCE(pz->acknowledged_pages,
+			   pz->acknowledged_pages + (1UL << order));
+	/* What got no mark was not used either. */
+	pz->unmarked_pages += used_pages(pz) - used;
 	/* Only now, or it would look used for a moment. */
 	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages - (1UL << order));
 }
@@ -443,24 +401,6 @@ void page_hinting_lost(struct page_hinting_zone *pz, unsigned long pages)
 {
 	lockdep_assert_held(&pz->zone->lock);
 	WRITE_ONCE(pz->in_flight_pages, pz->in_flight_pages - pages);
-}
-
-/**
- * page_hinting_mend_count - a free list is empty, whatever was counted
- * @pz: the zone
- * @order: the list's order
- * @migratetype: and type
- *
- * Never happens. If it does, the other lists are not to suffer.
- *
- * Context: Under the zone lock.
- */
-void page_hinting_mend_count(struct page_hinting_zone *pz, unsigned int order,
-			     int migratetype)
-{
-	lockdep_assert_held(&pz->zone->lock);
-	pz->nr_unhinted[order][migratetype] = 0;
-	sum_up(pz);
 }
 
 /*
@@ -521,14 +461,16 @@ static void get_span(struct zone *zone, unsigned long *start_pfn,
  * All marks are void. page_hinting_count_chunk() does the work. What was
  * acknowledged before and comes home later is not to be marked either: see
  * page_hinting_void_retried().
+ *
+ * Context: Takes the zone lock.
  */
 void page_hinting_count_start(struct page_hinting_zone *pz)
 {
 	unsigned long flags = page_hinting_lock(pz->zone);
 
 	memset(pz->nr_unhinted, 0, sizeof(pz->nr_unhinted));
+	pz->unmarked_pages += pz->hinted_pages;
 	pz->hinted_pages = 0;
-	pz->hinted_small_pages = 0;
 	/* The key may have been switched off in the middle of a split. */
 	pz->keep_order = PAGE_HINTING_KEEP_NONE;
 	pz->splits = false;
@@ -594,21 +536,6 @@ void page_hinting_count_stop(struct page_hinting_zone *pz)
 	}
 }
 
-static unsigned long sum_up_small_hinted(struct page_hinting_zone *pz)
-{
-	unsigned long pages = 0;
-	unsigned int order;
-	int migratetype;
-
-	for (order = 0; order < pz->min_order; order++) {
-		pages += pz->zone->free_area[order].nr_free << order;
-		for (migratetype = 0; migratetype < MIGRATE_TYPES;
-		     migratetype++)
-			pages -= pz->nr_unhinted[order][migratetype] << order;
-	}
-	return pages;
-}
-
 /**
  * page_hinting_set_orders - change what counts as unhinted
  * @pz: the zone
@@ -625,10 +552,6 @@ void page_hinting_set_orders(struct page_hinting_zone *pz,
 	/* Pairs with who reads it without the lock. */
 	WRITE_ONCE(pz->min_order, min_order);
 	WRITE_ONCE(pz->reach_order, reach_order);
-	/* While blocks are still being counted, there are no marks. */
-	pz->hinted_small_pages = 0;
-	if (pz->counted_pfn == ULONG_MAX)
-		pz->hinted_small_pages = sum_up_small_hinted(pz);
 	sum_up(pz);
 	page_hinting_unlock(pz->zone, flags);
 }
@@ -649,50 +572,45 @@ bool page_hinting_try_arm(struct page_hinting_zone *pz, unsigned long stay_pages
 	bool armed;
 
 	pz->stay_pages = stay_pages;
-	/* What stays is in reach, too. */
-	pz->wake_pages = wake_pages + min(pz->unhinted_pages,
-					  ULONG_MAX - wake_pages);
-	armed = pz->unhinted_pages <= stay_pages &&
-		pz->reach_pages < pz->wake_pages;
+	pz->wake_pages = wake_pages;
+	armed = !is_enough(pz);
 	pz->armed = armed;
 	page_hinting_unlock(pz->zone, flags);
 	return armed;
 }
 
-/* Unhinted memory below the minimum order, in reach, by order. */
-static void sum_up_small(struct page_hinting_zone *pz, unsigned long *pages)
-{
-	unsigned int order;
-	int migratetype;
-
-	for (order = pz->reach_order; order < pz->min_order; order++)
-		for (migratetype = 0; migratetype < MIGRATE_TYPES;
-		     migratetype++)
-			if (page_hinting_type_is_eligible(migratetype))
-				pages[order] += pz->nr_unhinted[order][migratetype]
-						<< order;
-}
-
-/* Is there memory that would be hinted but for the type of its pageblock? */
-static bool has_ineligible(struct page_hinting_zone *pz)
-{
-	unsigned int order;
-	int migratetype;
-
-	for (order = pz->min_order; order < NR_PAGE_ORDERS; order++)
-		for (migratetype = MIGRATE_PCPTYPES;
-		     migratetype < MIGRATE_TYPES; migratetype++)
-			if (!page_hinting_type_is_eligible(migratetype) &&
-			    pz->nr_unhinted[order][migratetype])
-				return true;
-	return false;
-}
-
 /*
- * Free memory in the per-CPU lists, about. An empty zone has no lists any more;
- * vmstat asks the same.
+ * Unhinted memory below the minimum order, in reach, by order. Returns whether
+ * there are larger blocks that would be hinted but for the type of their
+ * pageblock.
  */
-static unsigned long pages_in_lists(struct zone *zone)
+static bool sum_up_small(struct page_hinting_zone *pz, unsigned long *pages)
+{
+	bool has_ineligible = false;
+	unsigned int order;
+	int mt;
+
+	for (order = pz->reach_order; order < NR_PAGE_ORDERS; order++)
+		for (mt = 0; mt < MIGRATE_TYPES; mt++) {
+			unsigned long nr = pz->nr_unhinted[order][mt];
+			bool eligible = page_hinting_type_is_eligible(mt);
+
+			if (eligible && order < pz->min_order)
+				pages[order] += nr << order;
+			has_ineligible |= nr && !eligible &&
+					  order >= pz->min_order;
+		}
+	return has_ineligible;
+}
+
+/**
+ * page_hinting_pages_in_lists - free memory in the per-CPU lists, about
+ * @zone: the zone; an empty one has no lists any more; vmstat asks the same
+ *
+ * Context: Any.
+ * Return: pages.
+ */
+unsigned long page_hinting_pages_in_lists(struct zone *zone)
 {
 	unsigned long pages = 0;
 	int cpu;
@@ -715,7 +633,7 @@ static unsigned long pages_in_lists(struct zone *zone)
 void page_hinting_take_sample(struct page_hinting_zone *pz,
 			      struct page_hinting_sample *sample)
 {
-	unsigned long list_pages = pages_in_lists(pz->zone);
+	unsigned long list_pages = page_hinting_pages_in_lists(pz->zone);
 	unsigned long flags = page_hinting_lock(pz->zone);
 	unsigned long listed_pages = pz->list_pages;
 
@@ -737,20 +655,35 @@ void page_hinting_take_sample(struct page_hinting_zone *pz,
 			  jiffies_to_msecs(jiffies - went_at(pz));
 	sample->list_pages = list_pages;
 	sample->unhinted_pages = pz->unhinted_pages;
-	sum_up_small(pz, sample->small_pages);
-	if (has_ineligible(pz))
+	if (sum_up_small(pz, sample->small_pages))
 		page_hinting_skipped(pz, PAGE_HINTING_SKIP_ISOLATED);
 
-	sample->taken_pages = pz->reused_pages - pz->sampled_reused_pages;
+	sample->taken_pages = used_pages(pz) - pz->sampled_used_pages;
 	pz->low_pages = zone_free(pz);
 	pz->low_at = jiffies;
 	pz->sampled_free_pages = pz->low_pages;
 	pz->sampled_at = jiffies;
 	pz->went_page_ticks = 0;
-	pz->sampled_reused_pages = pz->reused_pages;
+	pz->sampled_used_pages = used_pages(pz);
 	/* What is freed from here on is seen, or asked for anew. */
 	pz->armed = false;
 	page_hinting_unlock(pz->zone, flags);
+}
+
+/**
+ * page_hinting_used - what was hinted and then used, or taken to be used in part
+ * @pz: the zone
+ *
+ * Context: Takes the zone lock.
+ * Return: pages, ever; wraps.
+ */
+unsigned long page_hinting_used(struct page_hinting_zone *pz)
+{
+	unsigned long flags = page_hinting_lock(pz->zone);
+	unsigned long pages = used_pages(pz);
+
+	page_hinting_unlock(pz->zone, flags);
+	return pages;
 }
 
 /**

@@ -29,8 +29,6 @@ void page_hinting_take_out(struct page_hinting_zone *pz, struct page *page,
 void page_hinting_put_in(struct page_hinting_zone *pz, struct page *page,
 			 unsigned int order, bool acknowledged);
 void page_hinting_lost(struct page_hinting_zone *pz, unsigned long pages);
-void page_hinting_mend_count(struct page_hinting_zone *pz, unsigned int order,
-			     int migratetype);
 void page_hinting_count_start(struct page_hinting_zone *pz);
 void page_hinting_count_stop(struct page_hinting_zone *pz);
 bool page_hinting_count_chunk(struct page_hinting_zone *pz);
@@ -40,6 +38,8 @@ bool page_hinting_try_arm(struct page_hinting_zone *pz, unsigned long stay_pages
 			  unsigned long wake_pages);
 void page_hinting_take_sample(struct page_hinting_zone *pz,
 			      struct page_hinting_sample *sample);
+unsigned long page_hinting_pages_in_lists(struct zone *zone);
+unsigned long page_hinting_used(struct page_hinting_zone *pz);
 unsigned long page_hinting_in_reach(struct page_hinting_zone *pz);
 
 #endif /* _MM_PAGE_HINTING_MARKS_H */

@@ -29,7 +29,7 @@
 #include "control.h"
 #include "hooks.h"
 
-/* A per-CPU list that was not used for this long is not in use. */
+/* The per-CPU lists are looked at so long after a CPU that used one is idle. */
 #define LISTS_MS		2000
 /* When less than this came or went, a per-CPU list has not been used. */
 #define LISTS_CHANGE_PAGES	((int)(SZ_1M >> PAGE_SHIFT))
@@ -61,8 +61,8 @@ void __page_hinting_back_off(gfp_t gfp_mask, unsigned int order,
 }
 
 /*
- * After a harvest by who is no thread: nobody would be told of the next
- * acknowledgment, as each harvest disarms.
+ * When somebody other than a zone's thread has harvested: nobody would be told of
+ * the next acknowledgment, as each harvest disarms.
  */
 static void arm_again(void)
 {
@@ -87,7 +87,8 @@ void __page_hinting_drain_range(unsigned long start_pfn, unsigned long end_pfn)
 	 */
 	if (pz && page_hinting_range_in_flight(pz, start_pfn, end_pfn)) {
 		page_hinting_be_quiet(pz, PAGE_HINTING_WAIT_HOME_MS);
-		page_hinting_wait_home(pz, start_pfn, end_pfn);
+		page_hinting_wait_home(pz, start_pfn, end_pfn,
+				       PAGE_HINTING_WAIT_HOME_MS);
 		page_hinting_be_quiet(pz, PAGE_HINTING_WAIT_HOME_MS);
 		arm_again();
 	}
@@ -102,28 +103,27 @@ void __page_hinting_drain_range(unsigned long start_pfn, unsigned long end_pfn)
 static int oom_callback(struct notifier_block *nb, unsigned long unused,
 			void *data)
 {
-	static unsigned long silent_since_pages = ULONG_MAX;
-	unsigned long before = atomic_long_read(&page_hinting_home_pages);
+	static bool is_silent;
+	unsigned long before = page_hinting_pages_in_flight(), after;
 	unsigned long *freed_pages = data;
 	struct page_hinting_zone *pz;
-	bool home = true;
-	int idx;
+	bool home;
 
-	if (!page_hinting_window_in_use() || silent_since_pages == before)
+	if (!before)
 		return NOTIFY_OK;
 
-	idx = srcu_read_lock(&page_hinting_srcu);
-	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
-				 srcu_read_lock_held(&page_hinting_srcu)) {
+	rcu_read_lock();
+	list_for_each_entry_rcu(pz, &page_hinting_zones, node)
 		page_hinting_be_quiet(pz, PAGE_HINTING_BACK_OFF_MS);
-		/* One silent host is enough to wait for. */
-		home = home && page_hinting_wait_home(pz, 0, ULONG_MAX);
-	}
+	rcu_read_unlock();
+	home = page_hinting_wait_home(NULL, 0, ULONG_MAX,
+				      READ_ONCE(is_silent) ? 0 :
+				      PAGE_HINTING_WAIT_HOME_MS);
 	arm_again();
-	srcu_read_unlock(&page_hinting_srcu, idx);
 
-	*freed_pages += atomic_long_read(&page_hinting_home_pages) - before;
-	silent_since_pages = home ? ULONG_MAX : atomic_long_read(&page_hinting_home_pages);
+	after = page_hinting_pages_in_flight();
+	*freed_pages += before - min(before, after);
+	WRITE_ONCE(is_silent, !home);
 	return NOTIFY_OK;
 }
 
@@ -217,54 +217,16 @@ void __page_hinting_show_mem(void)
 	rcu_read_unlock();
 }
 
-/* How much is in a CPU's list, and how much more or less than at the last look. */
-static int list_pages(struct page_hinting_zone *pz, int cpu, int *change)
-{
-	int pages = data_race(per_cpu_ptr(pz->zone->per_cpu_pageset,
-					  cpu)->count);
-
-	*change = pages - READ_ONCE(*per_cpu_ptr(pz->listed, cpu));
-	return pages;
-}
-
-/* Returns whether the list of a CPU was used since the last look. */
-static bool look_at_list(struct page_hinting_zone *pz, int cpu,
-			 unsigned long *unused_pages)
-{
-	int change, pages = list_pages(pz, cpu, &change);
-
-	WRITE_ONCE(*per_cpu_ptr(pz->listed, cpu), pages);
-	if (abs(change) >= LISTS_CHANGE_PAGES)
-		return true;
-	*unused_pages += pages;
-	return false;
-}
-
 static void look_at_lists(struct work_struct *work)
 {
 	struct page_hinting_zone *pz;
-	bool used = false;
-	int cpu, idx;
 
-	if (page_hinting_get_state() != PAGE_HINTING_RUNNING)
-		return;
-	/* The lists of a zone of which the last block goes offline are freed. */
-	get_online_mems();
-	idx = srcu_read_lock(&page_hinting_srcu);
-	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
-				 srcu_read_lock_held(&page_hinting_srcu)) {
-		unsigned long unused_pages = 0;
-
-		for_each_online_cpu(cpu)
-			used |= look_at_list(pz, cpu, &unused_pages);
-		if (unused_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
+	rcu_read_lock();
+	list_for_each_entry_rcu(pz, &page_hinting_zones, node)
+		if (page_hinting_pages_in_lists(pz->zone) >=
+		    PAGE_HINTING_SIGNIFICANT_PAGES)
 			page_hinting_wake(pz, PAGE_HINTING_EV_LISTS);
-	}
-	srcu_read_unlock(&page_hinting_srcu, idx);
-	put_online_mems();
-	if (used)
-		schedule_delayed_work(to_delayed_work(work),
-				      msecs_to_jiffies(LISTS_MS));
+	rcu_read_unlock();
 }
 
 static DECLARE_DELAYED_WORK(lists_work, look_at_lists);
@@ -279,8 +241,8 @@ static DEFINE_IRQ_WORK(lists_irq_work, look_at_lists_later);
 /*
  * See page_hinting_cpu_idle(). Memory that is freed into a per-CPU list alone
  * wakes nobody, and would stay there. So when a CPU that has used its list
- * becomes idle, the lists are looked at a moment later, until none is used any
- * more, and emptied if there is much in them.
+ * becomes idle, the lists are looked at a moment later. If there is much in them,
+ * the zone's thread asks the policy whether they are to be emptied.
  *
  * Called with interrupts off, while the tick is being stopped. A timer that was
  * started here would not be seen; hence the irq_work.
@@ -288,20 +250,24 @@ static DEFINE_IRQ_WORK(lists_irq_work, look_at_lists_later);
 void __page_hinting_cpu_idle(void)
 {
 	struct page_hinting_zone *pz;
-	int change;
 
 	if (delayed_work_pending(&lists_work))
 		return;
 	rcu_read_lock();
 	list_for_each_entry_rcu(pz, &page_hinting_zones, node) {
+		struct zone *zone = pz->zone;
+		int pages, *listed;
+
 		/* An empty zone has no lists any more; vmstat asks the same. */
-		if (!populated_zone(pz->zone))
+		if (!populated_zone(zone))
 			continue;
-		list_pages(pz, smp_processor_id(), &change);
-		if (abs(change) < LISTS_CHANGE_PAGES)
+		pages = data_race(this_cpu_ptr(zone->per_cpu_pageset)->count);
+		/* The thread writes it, too; see page_hinting_empty_lists(). */
+		listed = this_cpu_ptr(pz->listed);
+		if (abs(pages - READ_ONCE(*listed)) < LISTS_CHANGE_PAGES)
 			continue;
+		WRITE_ONCE(*listed, pages);
 		irq_work_queue(&lists_irq_work);
-		break;
 	}
 	rcu_read_unlock();
 }
@@ -395,7 +361,7 @@ static int __init page_hinting_init(void)
 		err = register_random_vmfork_notifier(&vmfork_nb);
 	if (err) {
 		pr_err("not available: error %d at boot\n", err);
-		page_hinting_bar(PAGE_HINTING_REFUSED_BOOT);
+		page_hinting_barred = "it could not be set up at boot";
 	}
 	return err;
 }

@@ -368,7 +368,9 @@ page_hinting_policy_step(struct page_hinting_policy *policy,
 						 min(idle.next_ms,
 						     shortest_ms(policy)));
 		advice.stay_pages = ULONG_MAX;
-	} else if (kept_pages) {
+	} else if (kept_pages ||
+		   (idle.kept_pages[0] &&
+		    sample->list_pages >= PAGE_HINTING_SIGNIFICANT_PAGES)) {
 		/* A free of some size is told, so less often will do. */
 		advice.look_in_ms = min_not_zero(advice.look_in_ms,
 						 min(idle.next_ms,

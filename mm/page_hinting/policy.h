@@ -92,7 +92,8 @@ struct page_hinting_policy {
  * @low_pages: the least of it since the sample before
  * @low_ms: when that was, the last time
  * @went_ms: when what was missing then was taken, in the mean
- * @freed: a free made the caller look, as it had asked for; so that is now
+ * @freed: the caller was woken by a free, or because per-CPU lists were used: what
+ *	came since the low counts as freed now
  * @taken_pages: hinted memory that was used since then
  * @list_pages: the part of @free_pages that is in the per-CPU lists
  * @unhinted_pages: that is in the free lists and not hinted, in blocks of the

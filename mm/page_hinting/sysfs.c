@@ -114,9 +114,10 @@ static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr,
 	};
 	/* Not under the mutex, whose holder may wait for a silent host. */
 	enum page_hinting_state state = page_hinting_get_state();
-	const char *why_not = page_hinting_why_not();
+	char why_not[160];
 
-	if (state == PAGE_HINTING_NO_DEVICE && why_not)
+	if (state == PAGE_HINTING_NO_DEVICE &&
+	    page_hinting_why_not(why_not, sizeof(why_not)))
 		return sysfs_emit(buf, "not used: %s\n", why_not);
 	if (state != PAGE_HINTING_NO_DEVICE && READ_ONCE(page_hinting_host_is_gone))
 		return sysfs_emit(buf, "host is gone\n");
@@ -230,7 +231,7 @@ static ssize_t stat_show(struct kobject *kobj, struct kobj_attribute *attr,
 	len = sysfs_emit(buf, "acknowledged_bytes %llu\n",
 			 read_bytes(pz, &pz->acknowledged_pages));
 	len += sysfs_emit_at(buf, len, "reused_bytes %llu\n",
-			     read_bytes(pz, &pz->reused_pages));
+			     to_bytes(page_hinting_used(pz)));
 	/* These pair with the zone's thread. */
 	len += sysfs_emit_at(buf, len, "refaulted_bytes %llu\n",
 			     to_bytes(READ_ONCE(pz->refaulted_pages)));

@@ -3,28 +3,23 @@
  * Free page hinting: one thread per zone.
  *
  * The thread looks at how much unhinted memory its zone has, asks the policy
- * how much of that is idle, and keeps the host supplied with it: get a part of
- * the window, pull blocks, submit them, one kick for all, harvest what the host
- * is done with, in any order, and again. With nothing unhinted it sleeps until
- * a free wakes it, without a timer once the per-CPU lists are emptied and the
- * smaller blocks are hinted, too.
+ * how much of that is idle, and keeps the host supplied with it: pull blocks,
+ * submit them, one kick for all, harvest what the host is done with, in any
+ * order, and again. With nothing unhinted it sleeps until a free wakes it,
+ * without a timer once the per-CPU lists are emptied and the smaller blocks are
+ * hinted, too.
  *
  * A wake-up sets a bit and then wakes; the thread takes all bits before it
  * begins to work, so that one that comes meanwhile makes it work again.
- *
- * A flush asks each thread for its part: see flush.c.
  */
 #define pr_fmt(fmt) "page_hinting: " fmt
 
-#include <linux/cpumask.h>
 #include <linux/gfp.h>
 #include <linux/kthread.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
-#include <linux/nodemask.h>
 #include <linux/percpu.h>
 #include <linux/printk.h>
-#include <linux/sched/isolation.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/vmstat.h>
@@ -35,10 +30,6 @@
 
 /* Smaller zones, such as ZONE_DMA, are not worth a thread. */
 #define ZONE_MIN_BYTES		SZ_32M
-/* Memory per kick: on some hosts the work is done inside it. */
-#define BATCH_BYTES		(32UL << 20)
-/* A zone that was held off pulls for so long before it may be held off again. */
-#define TURN_MS			20
 /* While nothing may be pulled, look this often at first, and then ever less. */
 #define LOOK_MIN_MS		50
 #define LOOK_MAX_MS		10000
@@ -59,95 +50,25 @@ static void memory_was_freed(struct irq_work *work)
 				       freed_work), PAGE_HINTING_EV_FREED);
 }
 
-/* Pull and submit one batch. Returns how much was submitted. */
-static unsigned long fill(struct page_hinting_device *dev,
-			  struct page_hinting_zone *pz, unsigned int order,
-			  unsigned long want_pages)
-{
-	unsigned int nr_blocks = PAGE_HINTING_BATCH_BLOCKS;
-	struct page_hinting_batch batch;
-	unsigned long charged, pulled, submitted = 0;
-
-	/* At least one block, whatever the size of a batch. */
-	want_pages = min(want_pages,
-			 max(BATCH_BYTES >> PAGE_SHIFT, 1UL << order));
-	charged = page_hinting_window_charge(pz, order, dev->capacity,
-					     want_pages, &nr_blocks);
-	pz->no_room = !charged;
-	if (!charged)
-		return 0;
-
-	pulled = page_hinting_pull(pz, order, charged, nr_blocks, &batch);
-	page_hinting_window_uncharge(pz, charged - pulled,
-				     nr_blocks - batch.nr);
-	if (batch.nr)
-		submitted = page_hinting_submit(dev, &batch);
-	if (submitted < pulled || batch.broken_off)
-		pz->cut_short = true;
-	return submitted;
-}
-
-/*
- * One batch, and bring home what the host is done with; @nr_home is set to how
- * many blocks that are. The SRCU section is as short as that, because stopping
- * the device and removing a zone wait for it, however fast the host is.
- */
-static unsigned long hint_batch(struct page_hinting_zone *pz,
-				unsigned int order, unsigned long want_pages,
-				unsigned int *nr_home)
-{
-	int idx = srcu_read_lock(&page_hinting_srcu);
-	struct page_hinting_device *dev;
-	unsigned long submitted = 0;
-
-	*nr_home = 0;
-	dev = srcu_dereference(page_hinting_dev, &page_hinting_srcu);
-	if (dev && page_hinting_may_pull(pz)) {
-		submitted = fill(dev, pz, order, want_pages);
-		*nr_home = page_hinting_harvest(dev);
-	} else {
-		pz->cut_short = true;
-	}
-	srcu_read_unlock(&page_hinting_srcu, idx);
-	return submitted;
-}
-
 /*
  * Submit up to @pages in blocks of @order and above or, if @order is below the
- * zone's minimum order, only in blocks below that. Less if the window, the
- * zone's limit or a watermark does not allow more, or when the flush that is
- * asked for is not @flush any more. Returns how many pages.
+ * zone's minimum order, only in blocks below that. Less if the zone's window or
+ * a watermark does not allow more. Returns how many pages.
  */
-static unsigned long hint(struct page_hinting_zone *pz,
-			  enum page_hinting_flush flush, unsigned int order,
+static unsigned long hint(struct page_hinting_zone *pz, unsigned int order,
 			  unsigned long pages)
 {
-	unsigned long turn_ends = jiffies + msecs_to_jiffies(TURN_MS);
 	unsigned long left_pages = pages;
 	unsigned int nr_home;
 
-	while (left_pages >> order) {
-		unsigned long submitted;
+	while (left_pages >> order && !kthread_should_stop()) {
+		long submitted = page_hinting_hint_batch(pz, order, left_pages,
+							 &nr_home);
 
-		if (kthread_should_stop() || READ_ONCE(pz->flush) != flush) {
-			pz->cut_short = true;
+		if (submitted <= 0 && !nr_home)
 			break;
-		}
-		submitted = hint_batch(pz, order, left_pages, &nr_home);
-		if (!nr_home && !submitted)
-			break;
-		left_pages -= min(left_pages, submitted);
-		if (time_after(jiffies, turn_ends))
-			WRITE_ONCE(pz->turn_owed, false);
+		left_pages -= clamp_t(long, submitted, 0, left_pages);
 		cond_resched();
-	}
-	if (!page_hinting_quiet_left(pz)) {
-		/* Not if others had the window, or that was no turn. */
-		if (!pz->no_room)
-			WRITE_ONCE(pz->turn_owed, false);
-	} else if (left_pages >> order) {
-		page_hinting_skipped(pz, PAGE_HINTING_SKIP_BACK_OFF);
-		WRITE_ONCE(pz->turn_owed, true);
 	}
 	return pages - left_pages;
 }
@@ -163,12 +84,10 @@ static bool hint_idle(struct page_hinting_zone *pz,
 	unsigned int min_order = READ_ONCE(pz->min_order);
 	unsigned long pages;
 
-	pages = hint(pz, PAGE_HINTING_FLUSH_NONE, min_order,
-		     advice->hint_pages);
+	pages = hint(pz, min_order, advice->hint_pages);
 	/* The orders may have changed meanwhile: the thread is told. */
-	if (advice->small_order < min_order)
-		pages += hint(pz, PAGE_HINTING_FLUSH_NONE, advice->small_order,
-			      advice->small_pages);
+	if (advice->small_order < min_order && !READ_ONCE(pz->wants_room))
+		pages += hint(pz, advice->small_order, advice->small_pages);
 	/* Less than a block cannot be hinted, which is no sign of pressure. */
 	return pages || !(advice->hint_pages >> min_order ||
 			  advice->small_pages >> advice->small_order);
@@ -236,93 +155,33 @@ static bool count_blocks(struct page_hinting_zone *pz)
 	return true;
 }
 
-/*
- * Free what is in the per-CPU lists. Each list is emptied under its lock, and
- * no CPU is interrupted. The lists of a zone of which the last memory block goes
- * offline are freed, hence the lock; who holds it may take long, and no other
- * zone is to wait for this one's turn meanwhile.
+/**
+ * page_hinting_empty_lists - free what is in a zone's per-CPU lists
+ * @zone: the zone
+ *
+ * Each list is emptied under its lock, and no CPU is interrupted. The lists of a
+ * zone of which the last memory block goes offline are freed, hence the lock.
+ *
+ * Context: Process context, may sleep, not under SRCU. Takes the memory hotplug
+ *	lock.
  */
-static void empty_lists(struct page_hinting_zone *pz)
+void page_hinting_empty_lists(struct zone *zone)
 {
-	page_hinting_window_leave(pz);
+	struct page_hinting_zone *pz;
+	int cpu, idx;
+
 	get_online_mems();
-	drain_all_pages(pz->zone);
+	drain_all_pages(zone);
 	put_online_mems();
-}
 
-/*
- * What is free now is to be hinted, however small, also what is in the per-CPU
- * lists. Not what is freed from here on, or there might be no end to it. Returns
- * false if the flush is over.
- */
-static bool begin_flush(struct page_hinting_zone *pz)
-{
-	/* Pairs with page_hinting_flush_left(). */
-	WRITE_ONCE(pz->flush_pages, page_hinting_in_reach(pz));
-	/* First, so that one that is asked for meanwhile is begun anew. */
-	if (cmpxchg(&pz->flush, PAGE_HINTING_FLUSH_ASKED,
-		    PAGE_HINTING_FLUSH_GOES_ON) != PAGE_HINTING_FLUSH_ASKED)
-		return false;
-	empty_lists(pz);
-	WRITE_ONCE(pz->flush_pages, page_hinting_in_reach(pz));
-	return true;
-}
-
-/* Hint what a flush has left to do, as far as possible. Returns how much. */
-static unsigned long hint_some(struct page_hinting_zone *pz)
-{
-	/* Pairs with page_hinting_set_orders(), which may come any time. */
-	unsigned int min_order = READ_ONCE(pz->min_order);
-	unsigned int reach_order = READ_ONCE(pz->reach_order);
-	unsigned long pages;
-
-	pages = hint(pz, PAGE_HINTING_FLUSH_GOES_ON, min_order,
-		     pz->flush_pages);
-	if (reach_order < min_order && !pz->no_room)
-		pages += hint(pz, PAGE_HINTING_FLUSH_GOES_ON, reach_order,
-			      pz->flush_pages - min(pages, pz->flush_pages));
-	/* Pairs with page_hinting_flush_left(). */
-	WRITE_ONCE(pz->flush_pages,
-		   pz->flush_pages - min(pages, pz->flush_pages));
-	return pages;
-}
-
-/*
- * Hint all there is, for a flush. When nothing can be pulled any more, with
- * nothing in flight that could be why, that is done. Until all zones are, the
- * policy is not asked. Returns the time to sleep.
- */
-static unsigned long hint_all(struct page_hinting_zone *pz)
-{
-	unsigned long pages;
-	bool was_out;
-
-	if (READ_ONCE(pz->flush) == PAGE_HINTING_FLUSH_DONE ||
-	    !count_blocks(pz))
-		return MAX_SCHEDULE_TIMEOUT;
-	if (READ_ONCE(pz->flush) == PAGE_HINTING_FLUSH_ASKED &&
-	    !begin_flush(pz))
-		return MAX_SCHEDULE_TIMEOUT;
-
-	do {
-		pz->cut_short = false;
-		was_out = READ_ONCE(pz->in_flight_pages);
-		pages = hint_some(pz);
-		/* Somebody else may have brought it home meanwhile. */
-		was_out = was_out && !READ_ONCE(pz->in_flight_pages);
-	} while (!pz->cut_short && pz->flush_pages && (pages || was_out));
-
-	/* Something was in the way, which may be gone in a moment. */
-	if (pz->cut_short)
-		return max(page_hinting_quiet_left(pz), 1UL);
-	/* Who makes room, or brings the last block home, wakes this thread. */
-	if (!pz->no_room && !READ_ONCE(pz->in_flight_pages)) {
-		/* Not if another flush was asked for meanwhile. */
-		cmpxchg(&pz->flush, PAGE_HINTING_FLUSH_GOES_ON,
-			PAGE_HINTING_FLUSH_DONE);
-		wake_up(&page_hinting_flush_wait);
-	}
-	return MAX_SCHEDULE_TIMEOUT;
+	idx = srcu_read_lock(&page_hinting_srcu);
+	/* Pairs with publish_zone() and remove_zone(). */
+	pz = READ_ONCE(zone->hinting);
+	/* So that a CPU which fills its list again is noticed. */
+	for_each_possible_cpu(cpu)
+		if (pz)
+			WRITE_ONCE(*per_cpu_ptr(pz->listed, cpu), 0);
+	srcu_read_unlock(&page_hinting_srcu, idx);
 }
 
 /* What the policy was shown and said, for whoever wants to know. */
@@ -352,8 +211,10 @@ static unsigned long look_and_hint(struct page_hinting_zone *pz)
 {
 	struct page_hinting_advice advice;
 	struct page_hinting_sample sample;
+	unsigned long quiet;
+	bool hinted;
 
-	if (!count_blocks(pz))
+	if (!count_blocks(pz) || READ_ONCE(page_hinting_flushing))
 		return MAX_SCHEDULE_TIMEOUT;
 	page_hinting_take_sample(pz, &sample);
 	sample.freed = pz->freed;
@@ -361,31 +222,24 @@ static unsigned long look_and_hint(struct page_hinting_zone *pz)
 	advice = page_hinting_policy_step(&pz->policy, &sample);
 	tell(pz, &sample, &advice);
 
-	/* Idle memory that must stay, for pressure: look ever less often. */
-	if (sample.freed)
+	hinted = hint_idle(pz, &advice);
+	quiet = page_hinting_quiet_left(pz);
+	if (sample.freed || hinted || quiet)
 		pz->look_in_ms = 0;
-	if (!hint_idle(pz, &advice))
+	/* Idle memory that must stay: look ever less often. */
+	if (!hinted && !quiet)
 		pz->look_in_ms = clamp(2 * pz->look_in_ms, LOOK_MIN_MS,
 				       LOOK_MAX_MS);
-	else
-		pz->look_in_ms = 0;
 	if (READ_ONCE(page_hinting_host_is_gone))
 		return MAX_SCHEDULE_TIMEOUT;
 	/* It may look again before that is done, and then once more, to arm. */
 	pz->drain_lists |= advice.drain_lists;
 	if (pz->drain_lists)
 		return 0;
+	/* Look again as soon as pulling is allowed. */
+	if (quiet)
+		return quiet + 1;
 	return go_idle(pz, &sample, &advice);
-}
-
-/* Returns for how long to sleep. */
-static unsigned long hint_or_flush(struct page_hinting_zone *pz)
-{
-	if (page_hinting_get_state() != PAGE_HINTING_RUNNING) {
-		page_hinting_skipped(pz, PAGE_HINTING_SKIP_DISABLED);
-		return MAX_SCHEDULE_TIMEOUT;
-	}
-	return READ_ONCE(pz->flush) ? hint_all(pz) : look_and_hint(pz);
 }
 
 /* Work until there is reason to sleep. Returns for how long. */
@@ -401,13 +255,14 @@ static unsigned long work(struct page_hinting_zone *pz)
 		forget_samples(pz);
 
 	do {
-		pz->no_room = false;
 		page_hinting_bring_home();
-		timeout = hint_or_flush(pz);
+		page_hinting_retry_all(pz);
+		timeout = MAX_SCHEDULE_TIMEOUT;
+		if (page_hinting_get_state() == PAGE_HINTING_RUNNING)
+			timeout = look_and_hint(pz);
+		else
+			page_hinting_skipped(pz, PAGE_HINTING_SKIP_DISABLED);
 	} while (page_hinting_host_was_faster() && !kthread_should_stop());
-	if (!pz->no_room)
-		page_hinting_window_leave(pz);
-	page_hinting_retry_all(pz);
 
 	/* A lost interrupt must not mean lost memory. */
 	if (READ_ONCE(pz->in_flight_pages) && !READ_ONCE(page_hinting_host_is_gone))
@@ -428,38 +283,18 @@ static int page_hinting_thread(void *data)
 
 	while (!kthread_should_stop()) {
 		unsigned long timeout;
-		cycles_t start;
 
-		/* Not in work_cycles: what is in the lists depends on others. */
 		if (pz->drain_lists) {
 			pz->drain_lists = false;
-			empty_lists(pz);
+			page_hinting_empty_lists(pz->zone);
 		}
-		page_hinting_work_start(&start);
 		timeout = work(pz);
-		page_hinting_work_end(start);
 		wait_event_interruptible_timeout(pz->wait,
 						 READ_ONCE(pz->events) ||
 						 kthread_should_stop(),
 						 timeout);
 	}
 	return 0;
-}
-
-/*
- * As kswapd near the memory, but not on isolated CPUs. If all of the node's CPUs
- * are isolated it may run on any that is not, as a new thread may.
- */
-static void set_affinity(struct task_struct *task, int nid)
-{
-	cpumask_var_t mask;
-
-	if (!alloc_cpumask_var(&mask, GFP_KERNEL))
-		return;
-	if (cpumask_and(mask, cpumask_of_node(nid),
-			housekeeping_cpumask(HK_TYPE_KTHREAD)))
-		set_cpus_allowed_ptr(task, mask);
-	free_cpumask_var(mask);
 }
 
 static int create_thread(struct page_hinting_zone *pz)
@@ -471,7 +306,6 @@ static int create_thread(struct page_hinting_zone *pz)
 				      "khintd/%d:%s", nid, pz->zone->name);
 	if (IS_ERR(task))
 		return PTR_ERR(task);
-	set_affinity(task, nid);
 	pz->task = task;
 	return 0;
 }
@@ -508,11 +342,10 @@ static int add_zone(struct zone *zone)
 	pz->keep_order = PAGE_HINTING_KEEP_NONE;
 	pz->min_order = page_hinting_min_order;
 	pz->reach_order = page_hinting_reach_order();
-	pz->quiet_until = jiffies;
+	pz->quiet_until = jiffies - msecs_to_jiffies(PAGE_HINTING_TURN_MS);
 	INIT_LIST_HEAD(&pz->in_flight);
 	INIT_LIST_HEAD(&pz->retry);
 	init_waitqueue_head(&pz->wait);
-	INIT_LIST_HEAD(&pz->window_node);
 	init_irq_work(&pz->freed_work, memory_was_freed);
 
 	pz->listed = alloc_percpu(int);
@@ -542,8 +375,10 @@ static void remove_zone(struct page_hinting_zone *pz)
 
 	kthread_stop(pz->task);
 	page_hinting_count_stop(pz);
+	/* A flush may be about to pull; from now on it cannot. */
+	synchronize_srcu(&page_hinting_srcu);
+	page_hinting_wait_home(pz, 0, ULONG_MAX, PAGE_HINTING_WAIT_HOME_MS);
 	page_hinting_give_up(pz, true);
-	page_hinting_window_leave(pz);
 
 	list_del_rcu(&pz->node);
 	flags = page_hinting_lock(pz->zone);

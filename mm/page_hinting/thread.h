@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Free page hinting: one thread per zone, and flushes, which they do.
+ * Free page hinting: one thread per zone.
  */
 #ifndef _MM_PAGE_HINTING_THREAD_H
 #define _MM_PAGE_HINTING_THREAD_H
@@ -28,6 +28,7 @@ static inline unsigned int page_hinting_reach_order(void)
 extern const struct kobj_type page_hinting_zone_ktype;
 extern struct kobject *page_hinting_kobj;
 
+void page_hinting_empty_lists(struct zone *zone);
 int page_hinting_zones_update(void);
 void page_hinting_zones_destroy(void);
 

@@ -10,32 +10,32 @@
  *	marks		which free blocks the host knows; the allocator's hooks
  *	blocks		take blocks off the free lists, and put them back
  *	device		the host: what is in flight to it, and the way back
- *	thread		per zone: look, hint, sleep, or do a flush's part
+ *	thread		per zone: look, hint, sleep
  *	control		states, knobs, and what a driver calls
  *	flush		hint all there is, and wait for it
  *	sysfs		what users see and set
  *	mm		what the rest of mm asks
  *
  * The last three share the header of control. Upwards there is one irq_work, and
- * the wait queues of the threads and of who waits for a flush.
+ * the wait queues of the threads and of a flush.
  *
  * Lock order, outermost first:
  *
  *	flush_mutex		one flush at a time
  *	page_hinting_mutex	what is registered and enabled, and the knobs
+ *	the hotplug lock	for memory, while per-CPU lists are emptied
  *	page_hinting_srcu	readers use the device and the list of zones
  *
- * and inside these, never one in another, but a wait queue in the window's lock:
+ * and inside these, never one in another:
  *
  *	zone->lock		a zone's blocks, counts and lists
  *	a provider's own lock	its ring
- *	the window's lock	what may be in flight
- *	a thread's wait queue	to wake it
+ *	a wait queue's lock	to wake a thread, or a flush
  *
  * The mutex is not taken inside an SRCU section, as its holders wait for all of
- * them; nor in a memory hotplug notifier: its holders switch a static key, for
- * which they take the CPU hotplug lock, and that the caller of the notifier
- * holds.
+ * them; nor in a memory hotplug notifier: whoever holds the mutex may take the
+ * CPU hotplug lock, to switch a static key, and the notifier's caller holds that
+ * lock already.
  */
 #ifndef _MM_PAGE_HINTING_ZONE_H
 #define _MM_PAGE_HINTING_ZONE_H
@@ -49,17 +49,19 @@
 #include <linux/page_hinting.h>
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
-#include <linux/timex.h>
 #include <linux/wait.h>
 
 #include "policy.h"
 
-/* A zone has at most one part in so many of its memory in flight, or one block. */
-#define PAGE_HINTING_ZONE_SHARE		16
 /* See &page_hinting_zone.keep_order: no block is of this order. */
 #define PAGE_HINTING_KEEP_NONE		NR_PAGE_ORDERS
 /* After a sign of pressure a zone is left alone for this long. */
 #define PAGE_HINTING_BACK_OFF_MS	1000
+/*
+ * When that time is over, allocations cannot start another one for this long, so
+ * that the zone is hinted in between.
+ */
+#define PAGE_HINTING_TURN_MS		250
 
 /**
  * enum page_hinting_reason - why a look at a zone left free memory unhinted
@@ -69,9 +71,8 @@
  *	somebody asked for a range, a moment ago
  * @PAGE_HINTING_SKIP_ISOLATED: it is isolated, or reserved for atomic
  *	allocations
- * @PAGE_HINTING_SKIP_RING: the host's ring is full, or 128 blocks are in flight
- * @PAGE_HINTING_SKIP_WINDOW: the window is full, the zone has as much in flight
- *	as it may, or another zone is first in the queue
+ * @PAGE_HINTING_SKIP_RING: its part of the host's ring is full
+ * @PAGE_HINTING_SKIP_WINDOW: as much is in flight as may be
  * @PAGE_HINTING_SKIP_DISABLED: hinting is switched off, or suspended
  * @NR_PAGE_HINTING_REASONS: how many there are
  */
@@ -111,24 +112,9 @@ enum page_hinting_state {
 enum page_hinting_event {
 	PAGE_HINTING_EV_FREED,		/* there is unhinted memory */
 	PAGE_HINTING_EV_HARVEST,	/* the host has acknowledged blocks */
-	PAGE_HINTING_EV_WINDOW,		/* a part of the window is free again */
 	PAGE_HINTING_EV_CHANGED,	/* state or knobs are others */
-	PAGE_HINTING_EV_FLUSH,		/* all is to be hinted, or was */
-	PAGE_HINTING_EV_LISTS,		/* there is much in the per-CPU lists */
-};
-
-/**
- * enum page_hinting_flush - what a zone has to do for a flush
- * @PAGE_HINTING_FLUSH_NONE: there is none
- * @PAGE_HINTING_FLUSH_ASKED: hint all that is free when its thread begins
- * @PAGE_HINTING_FLUSH_GOES_ON: what is left of that
- * @PAGE_HINTING_FLUSH_DONE: nothing, until the other zones have done theirs
- */
-enum page_hinting_flush {
-	PAGE_HINTING_FLUSH_NONE,
-	PAGE_HINTING_FLUSH_ASKED,
-	PAGE_HINTING_FLUSH_GOES_ON,
-	PAGE_HINTING_FLUSH_DONE,
+	PAGE_HINTING_EV_FLUSH,		/* a flush is over */
+	PAGE_HINTING_EV_LISTS,		/* much is in per-CPU lists that were used */
 };
 
 /**
@@ -141,10 +127,7 @@ enum page_hinting_flush {
  * @events: why it is to wake up
  * @freed_work: wakes it from under the zone lock, as memory was freed
  * @quiet_until: jiffies; nothing is pulled before. Lockless.
- * @turn_owed: the thread had memory to hint and was held off: until it has
- *	pulled for a while, allocations do not make @quiet_until later. Lockless.
- * @skips: looks that left memory unhinted, by reason; the thread's, read by
- *	who shows them
+ * @skips: attempts that left memory unhinted, by reason; lockless
  * @nr_unhinted: unhinted blocks per free list. From here on: of marks, under
  *	zone->lock.
  * @unhinted_pages: free, eligible and not hinted, at or above the minimum
@@ -152,7 +135,6 @@ enum page_hinting_flush {
  * @reach_pages: as @unhinted_pages, at or above @reach_order
  * @any_order_pages: the same of any order
  * @hinted_pages: free and marked
- * @hinted_small_pages: that part of it below @min_order
  * @in_flight_pages: of blocks on @in_flight and @retry; lockless, too
  * @away_pages: what allocations cannot have although no program needs it:
  *	isolated, reserved for atomic allocations, offline, or in a balloon
@@ -165,9 +147,11 @@ enum page_hinting_flush {
  * @sampled_at: jiffies; when that was
  * @went_page_ticks: the sum, over pages that were taken until @low_at, of the
  *	jiffies from @sampled_at until then
- * @reused_pages: was hinted when somebody took it off the free lists to use it
- *	or a part of it; wraps
- * @sampled_reused_pages: the same at the last sample
+ * @acknowledged_pages: of what is home, the host has acknowledged so much ever;
+ *	wraps; lockless, too
+ * @unmarked_pages: of that, what lost its mark without being used, or got none;
+ *	wraps
+ * @sampled_used_pages: of that, what was used until the last sample; wraps
  * @splits: a block is split right now, and its parts are on no list yet
  * @merges: a block merges right now, and its parts are on no list any more
  * @keep_order: blocks of this order and more that join a list are marked, as
@@ -179,17 +163,14 @@ enum page_hinting_flush {
  * @reach_order: smaller ones than these are never hinted; lockless, too
  * @armed: the thread has nothing to hint and wants to hear of a free
  * @stay_pages: when @unhinted_pages becomes more than this
- * @wake_pages: or @reach_pages as much as this
+ * @wake_pages: or what is in reach in smaller blocks becomes as much as this
  * @in_flight: blocks that the provider holds. From here on: of blocks, under
  *	zone->lock.
  * @retry: blocks that the provider has returned, and that cannot be freed yet,
  *	as somebody else holds a reference
- * @acknowledged_pages: the host has acknowledged so much ever; wraps;
- *	lockless, too
- * @charged_pages: part of the window that is in use. From here on: of the
- *	device, under the window's lock.
- * @at_limit: it wanted more of it than it may have, until a part is given back
- * @window_node: in the queue for a part of it
+ * @nr_in_flight: how many blocks are on both
+ * @wants_room: the last pull that got past the watermark, by whomever, found no
+ *	room, and nothing has come home since; lockless, too
  * @policy: what was learnt. From here on: the thread's.
  * @settle_ms: the policy's settle time, for who wants to know; lockless
  * @refaulted_pages: hinted too early ever; wraps; lockless
@@ -199,12 +180,8 @@ enum page_hinting_flush {
  * @freed: it was woken by a free since the last look, or as there is much in the
  *	per-CPU lists
  * @drain_lists: it empties the per-CPU lists next
- * @no_room: the last time that it wanted a part of the window there was none
- * @cut_short: what a flush wants was not hinted, for a reason other than that
- *	nothing is left
- * @flush: what it has to do for a flush; lockless
- * @flush_pages: how much it has to pull for it yet; lockless
- * @listed: pages in each CPU's list when mm.c looked at these last
+ * @listed: each CPU's: pages in its list when that was last said to be used;
+ *	lockless
  */
 struct page_hinting_zone {
 	struct zone *zone;
@@ -215,7 +192,6 @@ struct page_hinting_zone {
 	unsigned long events;
 	struct irq_work freed_work;
 	unsigned long quiet_until;
-	bool turn_owed;
 	unsigned long skips[NR_PAGE_HINTING_REASONS];
 
 	unsigned long nr_unhinted[NR_PAGE_ORDERS][MIGRATE_TYPES];
@@ -223,7 +199,6 @@ struct page_hinting_zone {
 	unsigned long reach_pages;
 	unsigned long any_order_pages;
 	unsigned long hinted_pages;
-	unsigned long hinted_small_pages;
 	unsigned long in_flight_pages;
 	unsigned long away_pages;
 	unsigned long list_pages;
@@ -232,8 +207,9 @@ struct page_hinting_zone {
 	unsigned long sampled_free_pages;
 	unsigned long sampled_at;
 	u64 went_page_ticks;
-	unsigned long reused_pages;
-	unsigned long sampled_reused_pages;
+	unsigned long acknowledged_pages;
+	unsigned long unmarked_pages;
+	unsigned long sampled_used_pages;
 	bool splits;
 	bool merges;
 	unsigned int keep_order;
@@ -246,11 +222,8 @@ struct page_hinting_zone {
 
 	struct list_head in_flight;
 	struct list_head retry;
-	unsigned long acknowledged_pages;
-
-	unsigned long charged_pages;
-	bool at_limit;
-	struct list_head window_node;
+	unsigned int nr_in_flight;
+	bool wants_room;
 
 	struct page_hinting_policy policy;
 	unsigned long settle_ms;
@@ -259,10 +232,6 @@ struct page_hinting_zone {
 	unsigned int look_in_ms;
 	bool freed;
 	bool drain_lists;
-	bool no_room;
-	bool cut_short;
-	enum page_hinting_flush flush;
-	unsigned long flush_pages;
 	int __percpu *listed;
 };
 
@@ -286,43 +255,24 @@ static inline enum page_hinting_state page_hinting_get_state(void)
 	return READ_ONCE(page_hinting_state);
 }
 
-/* For debug.c: how long hinting held a zone's lock, and worked in all. */
-#ifdef CONFIG_PAGE_HINTING_DEBUG
+/* See debug.c: how long hinting held a zone's lock. */
 void page_hinting_hold_start(void);
 void page_hinting_hold_end(void);
-void page_hinting_work_start(cycles_t *start);
-void page_hinting_work_end(cycles_t start);
-#else
-static inline void page_hinting_hold_start(void)
-{
-}
-
-static inline void page_hinting_hold_end(void)
-{
-}
-
-static inline void page_hinting_work_start(cycles_t *start)
-{
-	*start = 0;
-}
-
-static inline void page_hinting_work_end(cycles_t start)
-{
-}
-#endif
 
 static inline unsigned long page_hinting_lock(struct zone *zone)
 {
 	unsigned long flags;
 
 	spin_lock_irqsave(&zone->lock, flags);
-	page_hinting_hold_start();
+	if (IS_ENABLED(CONFIG_PAGE_HINTING_DEBUG))
+		page_hinting_hold_start();
 	return flags;
 }
 
 static inline void page_hinting_unlock(struct zone *zone, unsigned long flags)
 {
-	page_hinting_hold_end();
+	if (IS_ENABLED(CONFIG_PAGE_HINTING_DEBUG))
+		page_hinting_hold_end();
 	spin_unlock_irqrestore(&zone->lock, flags);
 }
 
@@ -356,12 +306,11 @@ static inline void page_hinting_wake_all(enum page_hinting_event event)
 	rcu_read_unlock();
 }
 
-/* The thread has left memory unhinted. */
+/* Memory was left unhinted. A flush may count as well, and one may be lost. */
 static inline void page_hinting_skipped(struct page_hinting_zone *pz,
 					enum page_hinting_reason reason)
 {
-	/* Pairs with who shows it. */
-	WRITE_ONCE(pz->skips[reason], pz->skips[reason] + 1);
+	WRITE_ONCE(pz->skips[reason], READ_ONCE(pz->skips[reason]) + 1);
 }
 
 /* Jiffies until pulling is allowed again; a time long ago looks far away. */
@@ -392,11 +341,14 @@ static inline void page_hinting_be_quiet(struct page_hinting_zone *pz,
 
 /*
  * The same, for callers that may come again and again. They must not stop a
- * zone, or a flush, for good: it has a turn in between.
+ * zone, or a flush, for good: they do not make the time longer, and a turn
+ * follows it.
  */
 static inline void page_hinting_back_off_zone(struct page_hinting_zone *pz)
 {
-	if (!READ_ONCE(pz->turn_owed))
+	if (!page_hinting_quiet_left(pz) &&
+	    jiffies - READ_ONCE(pz->quiet_until) >=
+	    msecs_to_jiffies(PAGE_HINTING_TURN_MS))
 		page_hinting_be_quiet(pz, PAGE_HINTING_BACK_OFF_MS);
 }
 

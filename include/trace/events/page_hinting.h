@@ -18,10 +18,9 @@ struct zone;
 	__print_flags(events, "|",		\
 		{ 1UL << 0, "freed" },		\
 		{ 1UL << 1, "harvest" },	\
-		{ 1UL << 2, "window" },		\
-		{ 1UL << 3, "changed" },	\
-		{ 1UL << 4, "flush" },		\
-		{ 1UL << 5, "lists" })
+		{ 1UL << 2, "changed" },	\
+		{ 1UL << 3, "flush" },		\
+		{ 1UL << 4, "lists" })
 
 /* A zone's thread begins to work; without an event, its time was over. */
 TRACE_EVENT(page_hinting_wake,
@@ -190,7 +189,7 @@ DEFINE_EVENT(page_hinting_block, page_hinting_pull,
 	TP_ARGS(page, order)
 );
 
-/* The host has it. */
+/* It is about to be handed to the provider, which may refuse it. */
 DEFINE_EVENT(page_hinting_block, page_hinting_submit,
 	TP_PROTO(const struct page *page, unsigned int order),
 	TP_ARGS(page, order)

@@ -17,6 +17,7 @@
 #include <linux/sizes.h>
 #include <linux/string.h>
 #include <linux/vmstat.h>
+#include <trace/events/page_hinting.h>
 
 #include "../../internal.h"
 #include "../../page_alloc.h"
@@ -75,7 +76,7 @@ static int host_submit(struct page_hinting_device *dev, struct page *page,
 		       unsigned int order)
 {
 	struct host *host = to_host(dev);
-	unsigned long in_use = page_hinting_window_in_use();
+	unsigned long in_use = page_hinting_pages_in_flight();
 	int err = -ENOSPC;
 
 	spin_lock(&host->lock);
@@ -156,13 +157,19 @@ static const struct page_hinting_ops host_ops = {
 	.arm = host_arm,
 };
 
-static unsigned long pages_of(unsigned long *counter)
+static unsigned long pages_of_zone(struct page_hinting_zone *pz,
+				   const unsigned long *counter)
 {
-	unsigned long flags = page_hinting_lock(first_zone()->zone);
+	unsigned long flags = page_hinting_lock(pz->zone);
 	unsigned long pages = *counter;
 
-	page_hinting_unlock(first_zone()->zone, flags);
+	page_hinting_unlock(pz->zone, flags);
 	return pages;
+}
+
+static unsigned long pages_of(const unsigned long *counter)
+{
+	return pages_of_zone(first_zone(), counter);
 }
 
 /* Wait until @cond, or for so long that it will never be. */
@@ -181,7 +188,7 @@ static unsigned long pages_of(unsigned long *counter)
 static bool all_hinted(void)
 {
 	return !pages_of(&first_zone()->unhinted_pages) &&
-	       !page_hinting_window_in_use() &&
+	       !page_hinting_pages_in_flight() &&
 	       pages_of(&first_zone()->hinted_pages);
 }
 
@@ -259,7 +266,7 @@ static void host_exit(struct kunit *test)
 static void expect_counts(struct kunit *test)
 {
 	struct page_hinting_zone *pz = first_zone();
-	unsigned long flags, hinted = 0, hinted_small = 0, wrong = 0;
+	unsigned long flags, hinted = 0, wrong = 0;
 	unsigned int order;
 	struct page *page;
 	int mt;
@@ -274,8 +281,6 @@ static void expect_counts(struct kunit *test)
 			list_for_each_entry(page, list, buddy_list) {
 				if (!PageBuddyOffline(page))
 					unhinted++;
-				else if (order < pz->min_order)
-					hinted_small += 1UL << order;
 				else
 					hinted += 1UL << order;
 			}
@@ -283,11 +288,10 @@ static void expect_counts(struct kunit *test)
 				wrong++;
 		}
 	}
-	if (hinted + hinted_small != pz->hinted_pages ||
-	    hinted_small != pz->hinted_small_pages)
+	if (hinted != pz->hinted_pages)
 		wrong++;
 	/* What was acknowledged is hinted or was used, or has lost its mark. */
-	if (pz->hinted_pages + pz->reused_pages > pz->acknowledged_pages)
+	if (pz->hinted_pages + pz->unmarked_pages > pz->acknowledged_pages)
 		wrong++;
 	page_hinting_unlock(pz->zone, flags);
 	KUNIT_EXPECT_EQ(test, wrong, 0UL);
@@ -375,13 +379,13 @@ static void window_bounds_what_is_in_flight(struct kunit *test)
 	page_hinting_enable(false);
 	mutex_unlock(&page_hinting_mutex);
 	host_use_all(host);
-	wait_for(!page_hinting_window_in_use());
+	wait_for(!page_hinting_pages_in_flight());
 	host->most_pages = 0;
 	mutex_lock(&page_hinting_mutex);
 	page_hinting_enable(true);
 	mutex_unlock(&page_hinting_mutex);
 
-	KUNIT_ASSERT_TRUE(test, wait_for(page_hinting_window_in_use()));
+	KUNIT_ASSERT_TRUE(test, wait_for(page_hinting_pages_in_flight()));
 	fsleep(5 * TEST_SETTLE_MS * USEC_PER_MSEC);
 	KUNIT_EXPECT_GT(test, host->most_pages, 0UL);
 	KUNIT_EXPECT_LE(test, host->most_pages, window >> PAGE_SHIFT);
@@ -438,7 +442,7 @@ static void held_reference(struct kunit *test)
 	fsleep(5 * TEST_SETTLE_MS * USEC_PER_MSEC);
 	KUNIT_EXPECT_TRUE(test, PageOffline(page));
 	KUNIT_EXPECT_EQ(test, page_count(page), 2);
-	KUNIT_EXPECT_GE(test, page_hinting_window_in_use(),
+	KUNIT_EXPECT_GE(test, page_hinting_pages_in_flight(),
 			1UL << pageblock_order);
 
 	put_page(page);
@@ -504,7 +508,7 @@ static void wrong_acknowledgments(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, wait_for(!READ_ONCE(host->nr_used)));
 	WRITE_ONCE(host->silent, false);
 	host_use_all(host);
-	KUNIT_EXPECT_TRUE(test, wait_for(!page_hinting_window_in_use()));
+	KUNIT_EXPECT_TRUE(test, wait_for(!page_hinting_pages_in_flight()));
 	KUNIT_EXPECT_EQ(test, page_count(other), 1);
 	KUNIT_EXPECT_TRUE(test, PageOffline(other));
 	expect_counts(test);
@@ -544,7 +548,7 @@ static void split_and_merge(struct kunit *test)
 {
 	unsigned int order = page_hinting_granule_order;
 	bool found = false, hinted = false;
-	unsigned long reused_pages;
+	unsigned long used_pages;
 	struct page *pages[64];
 	int nr;
 
@@ -567,13 +571,13 @@ static void split_and_merge(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, found);
 	KUNIT_EXPECT_TRUE(test, hinted);
 
-	reused_pages = pages_of(&first_zone()->reused_pages);
+	used_pages = page_hinting_used(first_zone());
 	while (nr--)
 		__free_pages(pages[nr], order - 1);
 	expect_counts(test);
 	/* To lose the mark to a neighbour is not to be used. */
-	KUNIT_EXPECT_LT(test, pages_of(&first_zone()->reused_pages) -
-			reused_pages, 1UL << order);
+	KUNIT_EXPECT_LT(test, page_hinting_used(first_zone()) -
+			used_pages, 1UL << order);
 	/* What came back is not hinted, nor is what it merged with. */
 	KUNIT_EXPECT_GE(test, pages_of(&first_zone()->unhinted_pages),
 			2UL << order);
@@ -782,7 +786,7 @@ static void disabled_means_no_marks(struct kunit *test)
 	mutex_lock(&page_hinting_mutex);
 	page_hinting_enable(false);
 	mutex_unlock(&page_hinting_mutex);
-	KUNIT_EXPECT_EQ(test, page_hinting_window_in_use(), 0UL);
+	KUNIT_EXPECT_EQ(test, page_hinting_pages_in_flight(), 0UL);
 	KUNIT_EXPECT_EQ(test, pages_of(&first_zone()->hinted_pages), 0UL);
 	KUNIT_EXPECT_FALSE(test, static_key_enabled(&page_hinting_key));
 	seen_pages = host->seen_pages;
@@ -803,7 +807,7 @@ static void suspend_voids_marks(struct kunit *test)
 
 	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
 	page_hinting_suspend(&host->dev);
-	KUNIT_EXPECT_EQ(test, page_hinting_window_in_use(), 0UL);
+	KUNIT_EXPECT_EQ(test, page_hinting_pages_in_flight(), 0UL);
 	host_reset(host, true);
 	seen_pages = host->seen_pages;
 	page_hinting_resume(&host->dev);
@@ -830,10 +834,27 @@ static bool make_holes(struct list_head *blocks, unsigned long hole_pages)
 	return enough;
 }
 
+/* Hinted memory in blocks below the minimum order. */
+static unsigned long hinted_small_pages(void)
+{
+	struct page_hinting_zone *pz = first_zone();
+	unsigned long flags = page_hinting_lock(pz->zone);
+	unsigned long pages = 0;
+	unsigned int order;
+	int mt;
+
+	for (order = 0; order < pz->min_order; order++) {
+		pages += pz->zone->free_area[order].nr_free << order;
+		for (mt = 0; mt < MIGRATE_TYPES; mt++)
+			pages -= pz->nr_unhinted[order][mt] << order;
+	}
+	page_hinting_unlock(pz->zone, flags);
+	return pages;
+}
+
 static bool holes_are_hinted(unsigned long pages)
 {
-	return all_hinted() &&
-	       pages_of(&first_zone()->hinted_small_pages) >= pages;
+	return all_hinted() && hinted_small_pages() >= pages;
 }
 
 /* After a restore all is hinted again, but no small blocks unless asked for. */
@@ -861,7 +882,7 @@ static void restore_voids_marks(struct kunit *test)
 					 pages_of(&first_zone()->hinted_pages)));
 	/* Long enough for small blocks. */
 	fsleep(20 * TEST_SETTLE_MS * USEC_PER_MSEC);
-	KUNIT_EXPECT_EQ(test, pages_of(&first_zone()->hinted_small_pages), 0UL);
+	KUNIT_EXPECT_EQ(test, hinted_small_pages(), 0UL);
 	expect_counts(test);
 
 	set_idle_order(TEST_LOW_ORDER);
@@ -961,12 +982,15 @@ static void keep_memory(struct kunit *test)
 static void flush_hints_what_is_kept(struct kunit *test)
 {
 	struct host *host = test->priv;
+	struct page_hinting_zone *pz;
 	unsigned long seen_pages;
 
 	keep_memory(test);
 	seen_pages = host->seen_pages;
 	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), 0);
 	KUNIT_EXPECT_TRUE(test, all_hinted());
+	list_for_each_entry(pz, &page_hinting_zones, node)
+		KUNIT_EXPECT_EQ(test, pages_of_zone(pz, &pz->unhinted_pages), 0UL);
 	KUNIT_EXPECT_EQ(test, page_hinting_flush_left(), 0UL);
 	KUNIT_EXPECT_GE(test, host->seen_pages - seen_pages,
 			pages_of(&first_zone()->hinted_pages));
@@ -1152,7 +1176,7 @@ static void killed_flush_stops(struct kunit *test)
 	start_flush(test, &flusher);
 	send_sig(SIGTERM, flusher.task, 1);
 	end_flush(test, &flusher, -EINTR);
-	KUNIT_EXPECT_TRUE(test, wait_for(!page_hinting_window_in_use()));
+	KUNIT_EXPECT_TRUE(test, wait_for(!page_hinting_pages_in_flight()));
 	seen_pages = host->seen_pages;
 	fsleep(5 * TEST_SETTLE_MS * USEC_PER_MSEC);
 	KUNIT_EXPECT_EQ(test, host->seen_pages, seen_pages);
@@ -1186,14 +1210,14 @@ static void flush_is_cancelled(struct kunit *test)
 	expect_counts(test);
 }
 
-/* A zone that is done waits for the others, or a flush might never end. */
+/* Or there might always be something in flight, and a flush never end. */
 static void policy_rests_during_a_flush(struct kunit *test)
 {
 	struct page_hinting_zone *pz = first_zone();
 	LIST_HEAD(blocks);
 
 	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
-	WRITE_ONCE(pz->flush, PAGE_HINTING_FLUSH_DONE);
+	WRITE_ONCE(page_hinting_flushing, true);
 	KUNIT_EXPECT_GT(test, take_blocks(&blocks, SZ_16M >> PAGE_SHIFT), 0UL);
 	free_blocks(&blocks);
 	drain_all_pages(pz->zone);
@@ -1201,7 +1225,7 @@ static void policy_rests_during_a_flush(struct kunit *test)
 	fsleep(5 * TEST_SETTLE_MS * USEC_PER_MSEC);
 	KUNIT_EXPECT_FALSE(test, all_hinted());
 
-	WRITE_ONCE(pz->flush, PAGE_HINTING_FLUSH_NONE);
+	WRITE_ONCE(page_hinting_flushing, false);
 	page_hinting_wake_all(PAGE_HINTING_EV_FLUSH);
 	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
 }
@@ -1269,7 +1293,7 @@ static unsigned long pages_migrated(unsigned long *events)
 static void isolation_is_no_use(struct kunit *test)
 {
 	struct page_hinting_zone *pz = first_zone();
-	unsigned long *events, reused_pages, migrated;
+	unsigned long *events, used_pages, migrated;
 	int nr, nr_free = 0;
 	/* So many that some of them are halves of a larger block. */
 	struct page *pages[16];
@@ -1281,7 +1305,7 @@ static void isolation_is_no_use(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, events);
 	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
 	for (nr = 0; nr < ARRAY_SIZE(pages); nr++) {
-		reused_pages = pages_of(&pz->reused_pages);
+		used_pages = page_hinting_used(pz);
 		migrated = pages_migrated(events);
 		pages[nr] = take_pageblock();
 		if (!pages[nr])
@@ -1289,7 +1313,7 @@ static void isolation_is_no_use(struct kunit *test)
 		if (pages_migrated(events) != migrated)
 			continue;
 		nr_free++;
-		KUNIT_EXPECT_LT(test, pages_of(&pz->reused_pages) - reused_pages,
+		KUNIT_EXPECT_LT(test, page_hinting_used(pz) - used_pages,
 				pageblock_nr_pages / 2);
 	}
 	KUNIT_EXPECT_EQ(test, nr, (int)ARRAY_SIZE(pages));
@@ -1299,113 +1323,110 @@ static void isolation_is_no_use(struct kunit *test)
 	expect_counts(test);
 }
 
-/* One without a thread, which competes for the window. */
-static struct page_hinting_zone *another_zone(struct kunit *test)
+/* What the tests have pulled themselves. */
+static struct page *pulled[256];
+static unsigned int nr_pulled;
+
+/* Pull all that a zone may have in flight. */
+static void pull_all(struct page_hinting_zone *pz, unsigned int order,
+		     unsigned int capacity)
 {
+	struct page_hinting_batch batch;
+
+	do {
+		page_hinting_pull(pz, order, ULONG_MAX, capacity, &batch);
+		while (batch.nr)
+			pulled[nr_pulled++] = batch.pages[--batch.nr];
+	} while (READ_ONCE(pz->in_flight_pages) && !READ_ONCE(pz->wants_room) &&
+		 nr_pulled + PAGE_HINTING_BATCH_BLOCKS <= ARRAY_SIZE(pulled));
+}
+
+static void put_all_back(void)
+{
+	while (nr_pulled)
+		page_hinting_take_back(pulled[--nr_pulled]);
+}
+
+/* Each zone has a part of the window to itself, or one block. */
+static void window_is_divided(struct kunit *test)
+{
+	const unsigned long window = SZ_8M >> PAGE_SHIFT;
+	const unsigned long block = 1UL << TEST_LOW_ORDER;
 	struct page_hinting_zone *pz;
+	unsigned long nr_zones = 0;
 
-	pz = kunit_kzalloc(test, sizeof(*pz), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, pz);
-	pz->zone = first_zone()->zone;
-	init_waitqueue_head(&pz->wait);
-	INIT_LIST_HEAD(&pz->window_node);
-	return pz;
+	keep_memory(test);
+	set_knobs(NEVER_MS, window << PAGE_SHIFT, TEST_LOW_ORDER);
+	list_for_each_entry(pz, &page_hinting_zones, node) {
+		unsigned long part = window * zone_managed_pages(pz->zone) /
+				     totalram_pages();
+
+		pull_all(pz, TEST_LOW_ORDER, UINT_MAX);
+		KUNIT_EXPECT_LE(test, pages_of_zone(pz, &pz->in_flight_pages),
+				max(part, block));
+		KUNIT_EXPECT_GT(test, pages_of_zone(pz, &pz->in_flight_pages),
+				0UL);
+		nr_zones++;
+	}
+	KUNIT_EXPECT_LE(test, page_hinting_pages_in_flight(),
+			window + nr_zones * block);
+	put_all_back();
+	KUNIT_EXPECT_EQ(test, page_hinting_pages_in_flight(), 0UL);
 }
 
-static bool was_woken(struct page_hinting_zone *pz)
-{
-	return test_and_clear_bit(PAGE_HINTING_EV_WINDOW, &pz->events);
-}
-
-static unsigned long charge(struct page_hinting_zone *pz, unsigned long pages)
-{
-	unsigned int nr = RING;
-
-	return page_hinting_window_charge(pz, TEST_LOW_ORDER, RING, pages, &nr);
-}
-
-/*
- * Zones get parts of the window in the order in which they found no room, and
- * each is told when it is the first. One that lost interest is not waited for.
- */
-static void window_is_shared(struct kunit *test)
-{
-	unsigned long block = 1UL << TEST_LOW_ORDER, window = 8 * block;
-	struct page_hinting_zone *a = another_zone(test);
-	struct page_hinting_zone *b = another_zone(test);
-	struct page_hinting_zone *c = another_zone(test);
-
-	mutex_lock(&page_hinting_mutex);
-	page_hinting_enable(false);
-	mutex_unlock(&page_hinting_mutex);
-	set_knobs(TEST_SETTLE_MS, window << PAGE_SHIFT, TEST_LOW_ORDER);
-
-	KUNIT_EXPECT_EQ(test, charge(a, window), window);
-	KUNIT_EXPECT_EQ(test, charge(b, window), 0UL);
-	KUNIT_EXPECT_EQ(test, charge(c, window), 0UL);
-	KUNIT_EXPECT_FALSE(test, was_woken(b));
-	page_hinting_window_uncharge(a, 2 * block, 2);
-	KUNIT_EXPECT_TRUE(test, was_woken(b));
-	KUNIT_EXPECT_FALSE(test, was_woken(c));
-	KUNIT_EXPECT_EQ(test, charge(a, window), 0UL);
-	KUNIT_EXPECT_EQ(test, charge(c, window), 0UL);
-	KUNIT_EXPECT_EQ(test, charge(b, block), block);
-	KUNIT_EXPECT_TRUE(test, was_woken(c));
-	page_hinting_window_leave(c);
-	KUNIT_EXPECT_TRUE(test, was_woken(a));
-	KUNIT_EXPECT_EQ(test, charge(a, window), block);
-
-	page_hinting_window_uncharge(a, a->charged_pages, 7);
-	page_hinting_window_uncharge(b, b->charged_pages, 1);
-	KUNIT_EXPECT_EQ(test, page_hinting_window_in_use(), 0UL);
-	mutex_lock(&page_hinting_mutex);
-	page_hinting_enable(true);
-	mutex_unlock(&page_hinting_mutex);
-}
-
-/* A zone that has as much as it may have is no obstacle, and hears of more. */
-static void limit_of_a_zone(struct kunit *test)
-{
-	unsigned long share = zone_managed_pages(first_zone()->zone) /
-			      PAGE_HINTING_ZONE_SHARE;
-	struct page_hinting_zone *a = another_zone(test);
-	struct page_hinting_zone *b = another_zone(test);
-
-	mutex_lock(&page_hinting_mutex);
-	page_hinting_enable(false);
-	mutex_unlock(&page_hinting_mutex);
-	set_knobs(TEST_SETTLE_MS, 4 * share << PAGE_SHIFT, TEST_LOW_ORDER);
-
-	KUNIT_EXPECT_EQ(test, charge(a, 2 * share), share);
-	KUNIT_EXPECT_EQ(test, charge(a, share), 0UL);
-	KUNIT_EXPECT_TRUE(test, list_empty(&a->window_node));
-	page_hinting_window_uncharge(a, 0, RING - 8);
-	KUNIT_EXPECT_TRUE(test, was_woken(a));
-	KUNIT_EXPECT_EQ(test, charge(a, share), 0UL);
-	KUNIT_EXPECT_GT(test, charge(b, 8UL << TEST_LOW_ORDER), 0UL);
-	page_hinting_window_uncharge(a, 1UL << TEST_LOW_ORDER, 1);
-	KUNIT_EXPECT_TRUE(test, was_woken(a));
-	KUNIT_EXPECT_FALSE(test, was_woken(b));
-	page_hinting_window_uncharge(a, a->charged_pages, 7);
-	KUNIT_EXPECT_FALSE(test, was_woken(a));
-	page_hinting_window_uncharge(b, b->charged_pages, 8);
-	KUNIT_EXPECT_EQ(test, page_hinting_window_in_use(), 0UL);
-	mutex_lock(&page_hinting_mutex);
-	page_hinting_enable(true);
-	mutex_unlock(&page_hinting_mutex);
-}
-
-/* What is in flight is walked under the zone lock. */
+/* Nor is a large ring filled: what is in flight is walked under the zone lock. */
 static void large_ring_is_not_filled(struct kunit *test)
 {
-	struct page_hinting_zone *pz = another_zone(test);
-	unsigned int nr = 1024;
+	LIST_HEAD(blocks);
 
-	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
-	KUNIT_EXPECT_GT(test,
-			page_hinting_window_charge(pz, 0, 32768, 1024, &nr), 0UL);
-	KUNIT_EXPECT_LE(test, nr, 128U);
-	page_hinting_window_uncharge(pz, pz->charged_pages, nr);
+	keep_memory(test);
+	if (make_holes(&blocks, 512UL << TEST_LOW_ORDER)) {
+		pull_all(first_zone(), TEST_LOW_ORDER, 32768);
+		KUNIT_EXPECT_GT(test, nr_pulled, 64U);
+		KUNIT_EXPECT_LE(test, nr_pulled, 128U);
+		put_all_back();
+	}
+	free_blocks(&blocks);
+}
+
+/* A ring with a place for one block is enough. */
+static void small_ring(struct kunit *test)
+{
+	struct host *host = test->priv;
+
+	page_hinting_unregister(&host->dev);
+	host_reset(host, true);
+	host->dev.capacity = 1;
+	KUNIT_ASSERT_EQ(test, page_hinting_register(&host->dev), 0);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(true), 0);
+	expect_counts(test);
+}
+
+static void see_wake(void *seen, struct zone *zone, unsigned long events)
+{
+	if (zone == first_zone()->zone && events & BIT(PAGE_HINTING_EV_HARVEST))
+		WRITE_ONCE(*(bool *)seen, true);
+}
+
+/* A thread that had no room is told when somebody else has made some. */
+static void room_is_told(struct kunit *test)
+{
+	struct host *host = test->priv;
+	bool seen = false;
+
+	wait_for_block(test);
+	KUNIT_ASSERT_TRUE(test, wait_for(READ_ONCE(first_zone()->wants_room)));
+	if (register_trace_page_hinting_wake(see_wake, &seen))
+		kunit_skip(test, "needs tracepoints");
+	spin_lock(&host->lock);
+	while (host->nr_ring)
+		host_use(host, 0);
+	spin_unlock(&host->lock);
+	page_hinting_bring_home();
+	KUNIT_EXPECT_TRUE(test, wait_for(READ_ONCE(seen)));
+	unregister_trace_page_hinting_wake(see_wake, &seen);
+	tracepoint_synchronize_unregister();
 }
 
 /* A silent host is not waited for, and its reset brings everything home. */
@@ -1420,10 +1441,10 @@ static void silent_host(struct kunit *test)
 	page_hinting_unregister(&host->dev);
 	KUNIT_EXPECT_LT(test, jiffies_to_msecs(jiffies - begin),
 			3U * PAGE_HINTING_SILENCE_MS);
-	KUNIT_EXPECT_GT(test, page_hinting_window_in_use(), 0UL);
+	KUNIT_EXPECT_GT(test, page_hinting_pages_in_flight(), 0UL);
 	KUNIT_EXPECT_TRUE(test, PageOffline(host->ring[0]));
 	host_reset(host, true);
-	KUNIT_EXPECT_EQ(test, page_hinting_window_in_use(), 0UL);
+	KUNIT_EXPECT_EQ(test, page_hinting_pages_in_flight(), 0UL);
 	KUNIT_EXPECT_TRUE(test, list_empty(&page_hinting_zones));
 
 	/* And it can be bound again. */
@@ -1444,7 +1465,7 @@ static void lost_blocks(struct kunit *test)
 	page = wait_for_block(test);
 	page_hinting_unregister(&host->dev);
 	host_reset(host, false);
-	KUNIT_EXPECT_EQ(test, page_hinting_window_in_use(), 0UL);
+	KUNIT_EXPECT_EQ(test, page_hinting_pages_in_flight(), 0UL);
 	KUNIT_EXPECT_TRUE(test, PageOffline(page));
 	KUNIT_EXPECT_EQ(test, page_count(page), 1);
 	host->nr_ring = 0;
@@ -1759,9 +1780,10 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE(lists_are_emptied),
 	KUNIT_CASE_SLOW(free_ends_what_stays),
 	KUNIT_CASE_SLOW(counts_survive_a_storm),
-	KUNIT_CASE(window_is_shared),
-	KUNIT_CASE(limit_of_a_zone),
+	KUNIT_CASE(window_is_divided),
 	KUNIT_CASE(large_ring_is_not_filled),
+	KUNIT_CASE(small_ring),
+	KUNIT_CASE(room_is_told),
 	KUNIT_CASE(foreign_pages_are_not_taken),
 	KUNIT_CASE_SLOW(broken_host_is_left_alone),
 	KUNIT_CASE(threads_are_not_frozen),

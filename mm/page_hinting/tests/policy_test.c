@@ -716,6 +716,22 @@ static void frees_do_not_wake_meanwhile(struct kunit *test)
 	KUNIT_EXPECT_LE(test, model.nr_looks, 1UL);
 }
 
+/* What is young in the lists is seen to be idle, though nothing is freed then. */
+static void young_lists_are_emptied(struct kunit *test)
+{
+	struct model model;
+
+	start_idle(test, &model, PRICE_MS, GIB);
+	model.list_pages += 6 * MIB;
+	model_look(&model, true);
+	model_pass(&model, 10 * WAIT_MS);
+	model.list_pages += 3 * MIB;
+	model_look(&model, true);
+	model_pass(&model, 10 * WAIT_MS);
+	KUNIT_EXPECT_EQ(test, model.list_pages, 0UL);
+	KUNIT_EXPECT_TRUE(test, model_asleep(&model));
+}
+
 /* Many CPUs that use their lists fill them again at once, for ever. */
 static void lists_that_are_used(struct kunit *test)
 {
@@ -1477,6 +1493,7 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(lists_are_emptied_once),
 	KUNIT_CASE(lists_are_used_first),
 	KUNIT_CASE(frees_do_not_wake_meanwhile),
+	KUNIT_CASE(young_lists_are_emptied),
 	KUNIT_CASE(lists_that_are_used),
 	KUNIT_CASE_PARAM(lists_are_emptied_at_the_end, pause_gen_params),
 	KUNIT_CASE_PARAM(smaller_blocks_later, small_gen_params),

@@ -11,7 +11,7 @@
 #define MIB		(1024UL * 1024)
 /* No more than this is in flight. */
 #define WINDOW_BYTES	(64 * MIB)
-/* A flush gives up after this, and at most twice that, of silence. */
+/* A flush gives up after so long without an acknowledgment. */
 #define FLUSH_TIMEOUT_MS 10000
 /* An idle guest still frees a little: so much may be unhinted for a moment. */
 #define SLACK_BYTES	(16 * MIB)
