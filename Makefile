@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 CONFIG ?= hinting
 export BASE KSRC MEM ACCEL JOBS QEMU ONLY RUNS WALL
 
-.PHONY: help run check check-all bench kernel series assemble refresh kunit lint clean
+.PHONY: help run check check-all bench kernel series bisect assemble refresh kunit lint clean
 
 help:
 	@echo 'make run       show a guest that gives its memory back: a table and a picture'
@@ -15,6 +15,7 @@ help:
 	@echo 'make bench     measure it against mainline, in half an hour; goes on where it was stopped'
 	@echo 'make kernel    build a guest kernel; the last line is the path of its bzImage'
 	@echo 'make series    write the patches for git am into out/series-BASE/'
+	@echo 'make bisect    build each of them on every base, on and off, and boot two of each'
 	@echo 'make assemble  make build/linux-BASE, the git tree with the series in it'
 	@echo 'make refresh   take the commits made there back into this repository'
 	@echo 'make kunit     the KUnit tests alone'
@@ -37,6 +38,9 @@ help:
 
 run check bench kunit lint series assemble refresh:
 	@scripts/$@
+
+bisect:
+	@for base in bases/*/; do scripts/series --build-each "$$(basename "$$base")" || exit; done
 
 check-all:
 	@scripts/check --all
