@@ -217,16 +217,46 @@ void __page_hinting_show_mem(void)
 	rcu_read_unlock();
 }
 
+/* Was a CPU's list used since @listed was set? That is set to what it holds now. */
+static bool list_was_used(struct page_hinting_zone *pz, int cpu)
+{
+	int *listed = per_cpu_ptr(pz->listed, cpu);
+	int pages, change;
+
+	/* An empty zone has no lists any more; vmstat asks the same. */
+	if (!populated_zone(pz->zone))
+		return false;
+	pages = data_race(per_cpu_ptr(pz->zone->per_cpu_pageset, cpu)->count);
+	/* Others write it, too; see page_hinting_empty_lists(). */
+	change = abs(pages - READ_ONCE(*listed));
+	if (change < LISTS_CHANGE_PAGES)
+		return false;
+	WRITE_ONCE(*listed, pages);
+	return true;
+}
+
+/* Lists that are in use are left alone: what is in them will be needed. */
 static void look_at_lists(struct work_struct *work)
 {
 	struct page_hinting_zone *pz;
+	bool again = false;
 
 	rcu_read_lock();
-	list_for_each_entry_rcu(pz, &page_hinting_zones, node)
-		if (page_hinting_pages_in_lists(pz->zone) >=
-		    PAGE_HINTING_SIGNIFICANT_PAGES)
+	list_for_each_entry_rcu(pz, &page_hinting_zones, node) {
+		bool used = false;
+		int cpu;
+
+		for_each_online_cpu(cpu)
+			used |= list_was_used(pz, cpu);
+		if (!used && page_hinting_pages_in_lists(pz->zone) >=
+			     PAGE_HINTING_SIGNIFICANT_PAGES)
 			page_hinting_wake(pz, PAGE_HINTING_EV_LISTS);
+		again |= used;
+	}
 	rcu_read_unlock();
+	if (again && page_hinting_get_state() == PAGE_HINTING_RUNNING)
+		schedule_delayed_work(to_delayed_work(work),
+				      msecs_to_jiffies(LISTS_MS));
 }
 
 static DECLARE_DELAYED_WORK(lists_work, look_at_lists);
@@ -241,8 +271,9 @@ static DEFINE_IRQ_WORK(lists_irq_work, look_at_lists_later);
 /*
  * See page_hinting_cpu_idle(). Memory that is freed into a per-CPU list alone
  * wakes nobody, and would stay there. So when a CPU that has used its list
- * becomes idle, the lists are looked at a moment later. If there is much in them,
- * the zone's thread asks the policy whether they are to be emptied.
+ * becomes idle, the lists are looked at a moment later, until none is used any
+ * more. If there is much in them, the zone's thread asks the policy whether they
+ * are to be emptied.
  *
  * Called with interrupts off, while the tick is being stopped. A timer that was
  * started here would not be seen; hence the irq_work.
@@ -254,21 +285,9 @@ void __page_hinting_cpu_idle(void)
 	if (delayed_work_pending(&lists_work))
 		return;
 	rcu_read_lock();
-	list_for_each_entry_rcu(pz, &page_hinting_zones, node) {
-		struct zone *zone = pz->zone;
-		int pages, *listed;
-
-		/* An empty zone has no lists any more; vmstat asks the same. */
-		if (!populated_zone(zone))
-			continue;
-		pages = data_race(this_cpu_ptr(zone->per_cpu_pageset)->count);
-		/* The thread writes it, too; see page_hinting_empty_lists(). */
-		listed = this_cpu_ptr(pz->listed);
-		if (abs(pages - READ_ONCE(*listed)) < LISTS_CHANGE_PAGES)
-			continue;
-		WRITE_ONCE(*listed, pages);
-		irq_work_queue(&lists_irq_work);
-	}
+	list_for_each_entry_rcu(pz, &page_hinting_zones, node)
+		if (list_was_used(pz, smp_processor_id()))
+			irq_work_queue(&lists_irq_work);
 	rcu_read_unlock();
 }
 
