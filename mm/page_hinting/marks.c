@@ -203,6 +203,10 @@ void __page_hinting_added(struct page *page, struct zone *zone,
 	/* The block was not isolated, so uncount_hinted() has not counted it. */
 	if (is_splitting(pz) && is_migrate_isolate(migratetype))
 		goes_away(pz, order);
+	/* Those that are likely to merge join the tail, where the marked are. */
+	if (order < pz->min_order && pz->hinted_pages)
+		list_move(&page->buddy_list,
+			  &zone->free_area[order].free_list[migratetype]);
 	count_unhinted(pz, order, migratetype);
 }
 

@@ -132,14 +132,17 @@ static unsigned long pop(struct page_hinting_policy *policy,
 			 unsigned long pages, u64 at_ms)
 {
 	unsigned long early_pages = 0;
+	u64 idle_ms = 0;
 
 	while (pages) {
 		unsigned long depth = policy->peak_pages - policy->free_pages;
 		struct page_hinting_layer *layer =
 			&policy->layers[policy->nr_layers - 1];
 		unsigned long part = min(pages, layer->pages);
-		u64 idle_ms = at_ms - min(at_ms, layer->since_ms);
 
+		/* What was in the per-CPU lists then is not known: a rest is no older. */
+		if (!idle_ms || pages >= PAGE_HINTING_REST_PAGES)
+			idle_ms = at_ms - min(at_ms, layer->since_ms);
 		/* Since when the first of it was free, nobody knows. */
 		if (part && idle_ms < policy->refault_cost_ms &&
 		    layer->since_ms > policy->start_ms) {

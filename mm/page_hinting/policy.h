@@ -14,7 +14,7 @@
 
 /* In pages: less than this is not worth a look of its own. */
 #define PAGE_HINTING_SIGNIFICANT_PAGES	(SZ_8M >> PAGE_SHIFT)
-/* In pages: less than this is not worth hinting in smaller blocks. */
+/* In pages: less is not told from an error, nor worth hinting in smaller blocks. */
 #define PAGE_HINTING_REST_PAGES		(SZ_4M >> PAGE_SHIFT)
 /* In pages: so much is hinted in smaller blocks between two looks. */
 #define PAGE_HINTING_SLICE_PAGES	((unsigned long)SZ_16M >> PAGE_SHIFT)

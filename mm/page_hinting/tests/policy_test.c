@@ -376,6 +376,28 @@ static void loop_is_forgotten(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
 }
 
+/*
+ * How much of the per-CPU lists is used is known at a look only. So a loop seems
+ * to need a huge page more each second time, which then is no longer pause.
+ */
+static void rest_is_no_longer_pause(struct kunit *test)
+{
+	struct model model;
+	int i;
+
+	start_idle(test, &model, PRICE_MS, GIB);
+	for (i = 0; i < 40; i++) {
+		unsigned long pages = (384 - 2 * (i & 1)) * MIB;
+
+		model_alloc(&model, pages);
+		model_pass(&model, 10);
+		model_free(&model, pages);
+		model_pass(&model, 300);
+	}
+	KUNIT_EXPECT_LT(test, page_hinting_policy_settle_ms(&model.policy),
+			2 * 310U);
+}
+
 /* For @rounds, use 32 MiB each 100 ms and 512 MiB each 2 s. */
 static void run_two_loops(struct model *model, unsigned int rounds, bool large)
 {
@@ -1481,6 +1503,7 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(short_pause_is_bridged),
 	KUNIT_CASE_PARAM(unused_goes_first, pause_gen_params),
 	KUNIT_CASE_PARAM(loop_is_forgotten, pause_gen_params),
+	KUNIT_CASE(rest_is_no_longer_pause),
 	KUNIT_CASE(levels_learn_for_themselves),
 	KUNIT_CASE(depth_is_from_the_recent_peak),
 	KUNIT_CASE(only_amounts_count),
