@@ -321,7 +321,6 @@ unsigned long page_hinting_pull(struct page_hinting_zone *pz, unsigned int order
 				    max(zone_window(pz->zone), 1UL << order)),
 	};
 	bool more, first = true;
-	unsigned long flags;
 
 	batch->nr = 0;
 	batch->broken_off = false;
@@ -331,9 +330,9 @@ unsigned long page_hinting_pull(struct page_hinting_zone *pz, unsigned int order
 			page_hinting_skipped(pz, PAGE_HINTING_SKIP_WATERMARK);
 			break;
 		}
-		flags = page_hinting_lock(pz->zone);
-		more = (!first || set_limits(&pull, capacity)) && pull_some(&pull);
-		page_hinting_unlock(pz->zone, flags);
+		scoped_guard(spinlock_irqsave, &pz->zone->lock)
+			more = (!first || set_limits(&pull, capacity)) &&
+			       pull_some(&pull);
 		first = false;
 		cond_resched();
 	} while (more);
@@ -396,22 +395,22 @@ struct page_hinting_zone *page_hinting_put_back(struct page *page,
 						bool *made_room)
 {
 	struct zone *zone = page_zone(page);
-	unsigned long flags = page_hinting_lock(zone);
-	struct page_hinting_zone *pz = zone->hinting;
-	unsigned int order = page_hinting_block_order(page);
+	struct page_hinting_zone *pz;
+	unsigned int order;
 
 	*made_room = false;
-	if (!is_with_provider(page))
-		pz = NULL;
-	if (pz && acknowledged) {
+	guard(spinlock_irqsave)(&zone->lock);
+	pz = zone->hinting;
+	if (!pz || !is_with_provider(page))
+		return NULL;
+	order = page_hinting_block_order(page);
+	if (acknowledged) {
 		acknowledge(page, order);
-	} else if (pz) {
+	} else {
 		trace_page_hinting_return(page, order);
 		count_vm_events(PAGE_HINTING_RETURNED, 1UL << order);
 	}
-	if (pz)
-		put_back(pz, page, made_room);
-	page_hinting_unlock(zone, flags);
+	put_back(pz, page, made_room);
 	return pz;
 }
 
@@ -425,14 +424,11 @@ struct page_hinting_zone *page_hinting_put_back(struct page *page,
  */
 bool page_hinting_retry(struct page_hinting_zone *pz, bool *made_room)
 {
-	unsigned long flags = page_hinting_lock(pz->zone);
 	struct page *page;
-	bool home;
 
+	guard(spinlock_irqsave)(&pz->zone->lock);
 	page = list_first_entry_or_null(&pz->retry, struct page, lru);
-	home = page && put_back(pz, page, made_room);
-	page_hinting_unlock(pz->zone, flags);
-	return home;
+	return page && put_back(pz, page, made_room);
 }
 
 /**
@@ -445,13 +441,12 @@ bool page_hinting_retry(struct page_hinting_zone *pz, bool *made_room)
  */
 void page_hinting_void_retried(struct page_hinting_zone *pz)
 {
-	unsigned long flags = page_hinting_lock(pz->zone);
 	struct page *page;
 
+	guard(spinlock_irqsave)(&pz->zone->lock);
 	list_for_each_entry(page, &pz->retry, lru)
 		set_page_private(page,
 				 page_private(page) & ~BLOCK_ACKNOWLEDGED);
-	page_hinting_unlock(pz->zone, flags);
 }
 
 /**
@@ -470,10 +465,11 @@ void page_hinting_void_retried(struct page_hinting_zone *pz)
  */
 void page_hinting_give_up(struct page_hinting_zone *pz, bool all)
 {
-	unsigned long flags = page_hinting_lock(pz->zone);
 	struct page *page, *next;
 	unsigned long pages = 0;
+	unsigned long flags;
 
+	spin_lock_irqsave(&pz->zone->lock, flags);
 	if (all)
 		list_splice_init(&pz->retry, &pz->in_flight);
 	list_for_each_entry_safe(page, next, &pz->in_flight, lru) {
@@ -484,7 +480,7 @@ void page_hinting_give_up(struct page_hinting_zone *pz, bool all)
 	}
 	page_hinting_lost(pz, pages);
 	WRITE_ONCE(pz->wants_room, false);
-	page_hinting_unlock(pz->zone, flags);
+	spin_unlock_irqrestore(&pz->zone->lock, flags);
 	if (pages)
 		pr_err("node %d, zone %s: %lu KiB lost: the host never gave them back, or somebody still holds a reference\n",
 		       zone_to_nid(pz->zone), pz->zone->name,
@@ -519,13 +515,9 @@ bool page_hinting_range_in_flight(struct page_hinting_zone *pz,
 				  unsigned long start_pfn,
 				  unsigned long end_pfn)
 {
-	unsigned long flags = page_hinting_lock(pz->zone);
-	bool overlaps;
-
-	overlaps = list_overlaps(&pz->in_flight, start_pfn, end_pfn) ||
-		   list_overlaps(&pz->retry, start_pfn, end_pfn);
-	page_hinting_unlock(pz->zone, flags);
-	return overlaps;
+	guard(spinlock_irqsave)(&pz->zone->lock);
+	return list_overlaps(&pz->in_flight, start_pfn, end_pfn) ||
+	       list_overlaps(&pz->retry, start_pfn, end_pfn);
 }
 
 /* See page_hinting_in_flight(). */

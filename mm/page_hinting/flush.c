@@ -144,7 +144,7 @@ static bool flush_some(struct flush *flush, struct page_hinting_zone *pz,
 		return true;
 	}
 	if (*left_pages == ULONG_MAX)
-		*left_pages = page_hinting_in_reach(pz);
+		*left_pages = page_hinting_read(pz, &pz->reach_pages);
 	/* What is out may be why nothing can be pulled. */
 	was_out = READ_ONCE(pz->in_flight_pages);
 	pages = hint_some(pz, *left_pages);
@@ -260,7 +260,8 @@ unsigned long page_hinting_flush_left(void)
 
 	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
 				 srcu_read_lock_held(&page_hinting_srcu))
-		pages += page_hinting_in_reach(pz) + READ_ONCE(pz->in_flight_pages);
+		pages += page_hinting_read(pz, &pz->reach_pages) +
+			 READ_ONCE(pz->in_flight_pages);
 	srcu_read_unlock(&page_hinting_srcu, idx);
 	return READ_ONCE(page_hinting_flushing) ? pages : 0;
 }

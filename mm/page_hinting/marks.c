@@ -310,9 +310,10 @@ void __page_hinting_moved(struct page *page, struct zone *zone,
 void __page_hinting_gone(struct page *page, long pages)
 {
 	struct zone *zone = page_zone(page);
-	unsigned long flags = page_hinting_lock(zone);
-	struct page_hinting_zone *pz = zone->hinting;
+	struct page_hinting_zone *pz;
 
+	guard(spinlock_irqsave)(&zone->lock);
+	pz = zone->hinting;
 	if (pz && pages > 0) {
 		pz->away_pages += pages;
 	} else if (pz) {
@@ -320,7 +321,6 @@ void __page_hinting_gone(struct page *page, long pages)
 		/* Pages are freed there first, as far as there is room. */
 		pz->list_pages -= pages;
 	}
-	page_hinting_unlock(zone, flags);
 }
 EXPORT_SYMBOL_GPL(__page_hinting_gone);
 
@@ -470,8 +470,7 @@ static void get_span(struct zone *zone, unsigned long *start_pfn,
  */
 void page_hinting_count_start(struct page_hinting_zone *pz)
 {
-	unsigned long flags = page_hinting_lock(pz->zone);
-
+	guard(spinlock_irqsave)(&pz->zone->lock);
 	memset(pz->nr_unhinted, 0, sizeof(pz->nr_unhinted));
 	pz->unmarked_pages += pz->hinted_pages;
 	pz->hinted_pages = 0;
@@ -483,7 +482,6 @@ void page_hinting_count_start(struct page_hinting_zone *pz)
 	WRITE_ONCE(pz->counted_pfn, 0);
 	pz->armed = false;
 	sum_up(pz);
-	page_hinting_unlock(pz->zone, flags);
 }
 
 /**
@@ -498,25 +496,17 @@ void page_hinting_count_start(struct page_hinting_zone *pz)
  */
 bool page_hinting_count_chunk(struct page_hinting_zone *pz)
 {
-	unsigned long flags = page_hinting_lock(pz->zone);
-	unsigned long pfn = pz->counted_pfn;
-	bool more = pfn != ULONG_MAX;
-	unsigned long start_pfn, end_pfn;
+	unsigned long pfn, start_pfn, end_pfn;
 
-	if (more) {
-		get_span(pz->zone, &start_pfn, &end_pfn);
-		pfn = max(pfn, start_pfn);
-		more = pfn < end_pfn;
-		if (more) {
-			pfn = visit_chunk(pz, pfn, true);
-			WRITE_ONCE(pz->counted_pfn, pfn);
-		} else {
-			WRITE_ONCE(pz->counted_pfn, ULONG_MAX);
-		}
-		sum_up(pz);
-	}
-	page_hinting_unlock(pz->zone, flags);
-	return more;
+	guard(spinlock_irqsave)(&pz->zone->lock);
+	if (pz->counted_pfn == ULONG_MAX)
+		return false;
+	get_span(pz->zone, &start_pfn, &end_pfn);
+	pfn = max(pz->counted_pfn, start_pfn);
+	pfn = pfn < end_pfn ? visit_chunk(pz, pfn, true) : ULONG_MAX;
+	WRITE_ONCE(pz->counted_pfn, pfn);
+	sum_up(pz);
+	return pfn != ULONG_MAX;
 }
 
 /**
@@ -528,14 +518,13 @@ bool page_hinting_count_chunk(struct page_hinting_zone *pz)
  */
 void page_hinting_count_stop(struct page_hinting_zone *pz)
 {
-	unsigned long pfn, end_pfn, flags;
+	unsigned long pfn, end_pfn;
 
 	page_hinting_count_start(pz);
 	get_span(pz->zone, &pfn, &end_pfn);
 	while (pfn < end_pfn) {
-		flags = page_hinting_lock(pz->zone);
-		pfn = visit_chunk(pz, pfn, false);
-		page_hinting_unlock(pz->zone, flags);
+		scoped_guard(spinlock_irqsave, &pz->zone->lock)
+			pfn = visit_chunk(pz, pfn, false);
 		cond_resched();
 	}
 }
@@ -551,13 +540,11 @@ void page_hinting_count_stop(struct page_hinting_zone *pz)
 void page_hinting_set_orders(struct page_hinting_zone *pz,
 			     unsigned int min_order, unsigned int reach_order)
 {
-	unsigned long flags = page_hinting_lock(pz->zone);
-
+	guard(spinlock_irqsave)(&pz->zone->lock);
 	/* Pairs with who reads it without the lock. */
 	WRITE_ONCE(pz->min_order, min_order);
 	WRITE_ONCE(pz->reach_order, reach_order);
 	sum_up(pz);
-	page_hinting_unlock(pz->zone, flags);
 }
 
 /**
@@ -572,15 +559,11 @@ void page_hinting_set_orders(struct page_hinting_zone *pz,
 bool page_hinting_try_arm(struct page_hinting_zone *pz, unsigned long stay_pages,
 			  unsigned long wake_pages)
 {
-	unsigned long flags = page_hinting_lock(pz->zone);
-	bool armed;
-
+	guard(spinlock_irqsave)(&pz->zone->lock);
 	pz->stay_pages = stay_pages;
 	pz->wake_pages = wake_pages;
-	armed = !is_enough(pz);
-	pz->armed = armed;
-	page_hinting_unlock(pz->zone, flags);
-	return armed;
+	pz->armed = !is_enough(pz);
+	return pz->armed;
 }
 
 /*
@@ -638,9 +621,10 @@ void page_hinting_take_sample(struct page_hinting_zone *pz,
 			      struct page_hinting_sample *sample)
 {
 	unsigned long list_pages = page_hinting_pages_in_lists(pz->zone);
-	unsigned long flags = page_hinting_lock(pz->zone);
-	unsigned long listed_pages = pz->list_pages;
+	unsigned long listed_pages;
 
+	guard(spinlock_irqsave)(&pz->zone->lock);
+	listed_pages = pz->list_pages;
 	/* What went was taken out of the lists, if not off the free lists. */
 	pz->list_pages = list_pages;
 	note_low(pz);
@@ -671,7 +655,6 @@ void page_hinting_take_sample(struct page_hinting_zone *pz,
 	pz->sampled_used_pages = used_pages(pz);
 	/* What is freed from here on is seen, or asked for anew. */
 	pz->armed = false;
-	page_hinting_unlock(pz->zone, flags);
 }
 
 /**
@@ -683,27 +666,23 @@ void page_hinting_take_sample(struct page_hinting_zone *pz,
  */
 unsigned long page_hinting_used(struct page_hinting_zone *pz)
 {
-	unsigned long flags = page_hinting_lock(pz->zone);
-	unsigned long pages = used_pages(pz);
-
-	page_hinting_unlock(pz->zone, flags);
-	return pages;
+	guard(spinlock_irqsave)(&pz->zone->lock);
+	return used_pages(pz);
 }
 
 /**
- * page_hinting_in_reach - what could be hinted if nothing was kept
+ * page_hinting_read - read a count that is written under the zone lock
  * @pz: the zone
+ * @pages: the count, in @pz
  *
- * Context: Takes the zone lock.
- * Return: unhinted pages, down to the lowest order that is ever hinted.
+ * Context: Takes the zone lock, as the count may be wrong inside of it.
+ * Return: its value.
  */
-unsigned long page_hinting_in_reach(struct page_hinting_zone *pz)
+unsigned long page_hinting_read(struct page_hinting_zone *pz,
+				const unsigned long *pages)
 {
-	unsigned long flags = page_hinting_lock(pz->zone);
-	unsigned long pages = pz->reach_pages;
-
-	page_hinting_unlock(pz->zone, flags);
-	return pages;
+	guard(spinlock_irqsave)(&pz->zone->lock);
+	return *pages;
 }
 
 /* Is this the head of a hinted block that reaches over @offset pages? */

@@ -40,6 +40,7 @@ void page_hinting_take_sample(struct page_hinting_zone *pz,
 			      struct page_hinting_sample *sample);
 unsigned long page_hinting_pages_in_lists(struct zone *zone);
 unsigned long page_hinting_used(struct page_hinting_zone *pz);
-unsigned long page_hinting_in_reach(struct page_hinting_zone *pz);
+unsigned long page_hinting_read(struct page_hinting_zone *pz,
+				const unsigned long *pages);
 
 #endif /* _MM_PAGE_HINTING_MARKS_H */

@@ -26,8 +26,16 @@
 /* The shortest wait doubles for each two orders below the usual one. */
 #define PRICES			((MAX_PAGE_ORDER + 1) / 2 + 1)
 
-/* The waiting times: all of the price, 3/4, 1/2, 3/8, 1/4, ..., 1/64 of it. */
-static unsigned int wait_ms(const struct page_hinting_policy *policy,
+/**
+ * page_hinting_policy_wait_ms - the waiting times that there are
+ * @policy: the policy
+ * @nr: which: 0 is all of the price, then 3/4, 1/2, 3/8, 1/4, ..., and 1/64 of
+ *	it the last, below %PAGE_HINTING_LENGTHS
+ *
+ * Return: in milliseconds.
+ */
+unsigned int
+page_hinting_policy_wait_ms(const struct page_hinting_policy *policy,
 			    unsigned int nr)
 {
 	u64 ms = (u64)policy->refault_cost_ms * (4 - nr % 2) / 4;
@@ -37,7 +45,7 @@ static unsigned int wait_ms(const struct page_hinting_policy *policy,
 
 static unsigned int shortest_ms(const struct page_hinting_policy *policy)
 {
-	return wait_ms(policy, PAGE_HINTING_LENGTHS - 1);
+	return page_hinting_policy_wait_ms(policy, PAGE_HINTING_LENGTHS - 1);
 }
 
 /* The last that learns has no end but the use; what is deeper is another level. */
@@ -71,7 +79,7 @@ static void find_settle(struct page_hinting_policy *policy, unsigned int nr)
 			level->settle_ms = ms;
 		}
 		/* What it costs more to wait for the next shorter time. */
-		less_ms = wait_ms(policy, i + 1);
+		less_ms = page_hinting_policy_wait_ms(policy, i + 1);
 		cost -= later * (ms - less_ms);
 		/* These idle times were a bit shorter than the longer one. */
 		cost += level->lengths[i] * (less_ms + price_ms - ms * 3 / 4);
@@ -110,7 +118,7 @@ static void learn(struct page_hinting_policy *policy, unsigned long depth,
 
 	/* What is seen of the next pause, of the same length, may be longer. */
 	idle_ms += idle_ms / 8;
-	while (i && wait_ms(policy, i) < idle_ms)
+	while (i && page_hinting_policy_wait_ms(policy, i) < idle_ms)
 		i--;
 	policy->used_end[0] = max(policy->used_end[0], end);
 	for (nr = 0; nr < PAGE_HINTING_LEVELS && depth < end; nr++) {
@@ -393,18 +401,4 @@ page_hinting_policy_settle_ms(const struct page_hinting_policy *policy)
 		if (level_start(policy, nr) < level_start(policy, nr + 1))
 			most_ms = max(most_ms, policy->levels[nr].settle_ms);
 	return most_ms;
-}
-
-/**
- * page_hinting_policy_wait_ms - the waiting times that there are
- * @policy: the policy
- * @nr: which one, below %PAGE_HINTING_LENGTHS, the longest first
- *
- * Return: in milliseconds.
- */
-unsigned int
-page_hinting_policy_wait_ms(const struct page_hinting_policy *policy,
-			    unsigned int nr)
-{
-	return wait_ms(policy, nr);
 }

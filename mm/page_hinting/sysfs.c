@@ -186,16 +186,6 @@ static u64 to_bytes(unsigned long pages)
 	return (u64)pages << PAGE_SHIFT;
 }
 
-/* A number that is written under the zone lock, of one moment. */
-static u64 read_bytes(struct page_hinting_zone *pz, const unsigned long *pages)
-{
-	unsigned long flags = page_hinting_lock(pz->zone);
-	u64 bytes = to_bytes(READ_ONCE(*pages));
-
-	page_hinting_unlock(pz->zone, flags);
-	return bytes;
-}
-
 #define ZONE_BYTES_ATTR(_name)						\
 static ssize_t _name##_bytes_show(struct kobject *kobj,			\
 				  struct kobj_attribute *attr,		\
@@ -204,7 +194,8 @@ static ssize_t _name##_bytes_show(struct kobject *kobj,			\
 	struct page_hinting_zone *pz = to_zone(kobj);			\
 									\
 	return sysfs_emit(buf, "%llu\n",				\
-			  read_bytes(pz, &pz->_name##_pages));		\
+			  to_bytes(page_hinting_read(pz,		\
+					&pz->_name##_pages)));		\
 }									\
 static struct kobj_attribute _name##_bytes_attr = __ATTR_RO(_name##_bytes)
 
@@ -229,7 +220,7 @@ static ssize_t stat_show(struct kobject *kobj, struct kobj_attribute *attr,
 
 	static_assert(ARRAY_SIZE(reasons) == NR_PAGE_HINTING_REASONS);
 	len = sysfs_emit(buf, "acknowledged_bytes %llu\n",
-			 read_bytes(pz, &pz->acknowledged_pages));
+			 to_bytes(page_hinting_read(pz, &pz->acknowledged_pages)));
 	len += sysfs_emit_at(buf, len, "reused_bytes %llu\n",
 			     to_bytes(page_hinting_used(pz)));
 	/* These pair with the zone's thread. */

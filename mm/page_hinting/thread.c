@@ -319,13 +319,10 @@ static void remove_kobject(struct page_hinting_zone *pz)
 
 static void publish_zone(struct page_hinting_zone *pz)
 {
-	unsigned long flags;
-
 	list_add_tail_rcu(&pz->node, &page_hinting_zones);
-	flags = page_hinting_lock(pz->zone);
 	/* Pairs with who reads it without the lock. */
-	WRITE_ONCE(pz->zone->hinting, pz);
-	page_hinting_unlock(pz->zone, flags);
+	scoped_guard(spinlock_irqsave, &pz->zone->lock)
+		WRITE_ONCE(pz->zone->hinting, pz);
 	wake_up_process(pz->task);
 }
 
@@ -371,8 +368,6 @@ static int add_zone(struct zone *zone)
 
 static void remove_zone(struct page_hinting_zone *pz)
 {
-	unsigned long flags;
-
 	kthread_stop(pz->task);
 	page_hinting_count_stop(pz);
 	/* A flush may be about to pull; from now on it cannot. */
@@ -381,9 +376,8 @@ static void remove_zone(struct page_hinting_zone *pz)
 	page_hinting_give_up(pz, true);
 
 	list_del_rcu(&pz->node);
-	flags = page_hinting_lock(pz->zone);
-	WRITE_ONCE(pz->zone->hinting, NULL);
-	page_hinting_unlock(pz->zone, flags);
+	scoped_guard(spinlock_irqsave, &pz->zone->lock)
+		WRITE_ONCE(pz->zone->hinting, NULL);
 
 	/* Readers of the list, of zone->hinting, and the last wake-up. */
 	synchronize_srcu(&page_hinting_srcu);

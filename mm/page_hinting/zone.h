@@ -255,27 +255,6 @@ static inline enum page_hinting_state page_hinting_get_state(void)
 	return READ_ONCE(page_hinting_state);
 }
 
-/* See debug.c: how long hinting held a zone's lock. */
-void page_hinting_hold_start(void);
-void page_hinting_hold_end(void);
-
-static inline unsigned long page_hinting_lock(struct zone *zone)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&zone->lock, flags);
-	if (IS_ENABLED(CONFIG_PAGE_HINTING_DEBUG))
-		page_hinting_hold_start();
-	return flags;
-}
-
-static inline void page_hinting_unlock(struct zone *zone, unsigned long flags)
-{
-	if (IS_ENABLED(CONFIG_PAGE_HINTING_DEBUG))
-		page_hinting_hold_end();
-	spin_unlock_irqrestore(&zone->lock, flags);
-}
-
 /* Wake a zone's thread. Not from NMI, and not under a zone lock. */
 static inline void page_hinting_wake(struct page_hinting_zone *pz,
 				     enum page_hinting_event event)

@@ -157,19 +157,9 @@ static const struct page_hinting_ops host_ops = {
 	.arm = host_arm,
 };
 
-static unsigned long pages_of_zone(struct page_hinting_zone *pz,
-				   const unsigned long *counter)
-{
-	unsigned long flags = page_hinting_lock(pz->zone);
-	unsigned long pages = *counter;
-
-	page_hinting_unlock(pz->zone, flags);
-	return pages;
-}
-
 static unsigned long pages_of(const unsigned long *counter)
 {
-	return pages_of_zone(first_zone(), counter);
+	return page_hinting_read(first_zone(), counter);
 }
 
 /* Wait until @cond, or for so long that it will never be. */
@@ -271,7 +261,7 @@ static void expect_counts(struct kunit *test)
 	struct page *page;
 	int mt;
 
-	flags = page_hinting_lock(pz->zone);
+	spin_lock_irqsave(&pz->zone->lock, flags);
 	for (order = 0; order < NR_PAGE_ORDERS; order++) {
 		for (mt = 0; mt < MIGRATE_TYPES; mt++) {
 			struct list_head *list =
@@ -293,7 +283,7 @@ static void expect_counts(struct kunit *test)
 	/* What was acknowledged is hinted or was used, or has lost its mark. */
 	if (pz->hinted_pages + pz->unmarked_pages > pz->acknowledged_pages)
 		wrong++;
-	page_hinting_unlock(pz->zone, flags);
+	spin_unlock_irqrestore(&pz->zone->lock, flags);
 	KUNIT_EXPECT_EQ(test, wrong, 0UL);
 }
 
@@ -322,15 +312,14 @@ static bool read_log(struct kmsg_dump_iter *log, const char *text)
 static struct page *find_hinted_block(void)
 {
 	struct page_hinting_zone *pz = first_zone();
-	unsigned long flags = page_hinting_lock(pz->zone);
 	struct page *page, *found = NULL;
 	struct list_head *list;
 
+	guard(spinlock_irqsave)(&pz->zone->lock);
 	list = &pz->zone->free_area[MAX_PAGE_ORDER].free_list[MIGRATE_MOVABLE];
 	list_for_each_entry(page, list, buddy_list)
 		if (PageBuddyOffline(page))
 			found = page;
-	page_hinting_unlock(pz->zone, flags);
 	return found;
 }
 
@@ -453,12 +442,8 @@ static void held_reference(struct kunit *test)
 
 static bool in_flight(struct page *page)
 {
-	struct zone *zone = page_zone(page);
-	unsigned long flags = page_hinting_lock(zone);
-	bool is = page_hinting_in_flight(page);
-
-	page_hinting_unlock(zone, flags);
-	return is;
+	guard(spinlock_irqsave)(&page_zone(page)->lock);
+	return page_hinting_in_flight(page);
 }
 
 /* Blocks in flight are told from what others have taken offline. */
@@ -533,14 +518,14 @@ static struct page *free_buddy(struct page *page, unsigned int order)
 static bool was_split(struct page *half, bool *hinted)
 {
 	unsigned int order = page_hinting_granule_order;
-	unsigned long flags = page_hinting_lock(page_zone(half));
-	struct page *beside = free_buddy(half, order);
-	bool is_split = beside && free_buddy(half, order - 1);
+	struct page *beside;
 
-	if (beside)
-		*hinted = PageBuddyOffline(beside);
-	page_hinting_unlock(page_zone(half), flags);
-	return is_split;
+	guard(spinlock_irqsave)(&page_zone(half)->lock);
+	beside = free_buddy(half, order);
+	if (!beside)
+		return false;
+	*hinted = PageBuddyOffline(beside);
+	return free_buddy(half, order - 1);
 }
 
 /* Split: a granule keeps the mark. Merge: with what is not hinted, it goes. */
@@ -838,17 +823,16 @@ static bool make_holes(struct list_head *blocks, unsigned long hole_pages)
 static unsigned long hinted_small_pages(void)
 {
 	struct page_hinting_zone *pz = first_zone();
-	unsigned long flags = page_hinting_lock(pz->zone);
 	unsigned long pages = 0;
 	unsigned int order;
 	int mt;
 
+	guard(spinlock_irqsave)(&pz->zone->lock);
 	for (order = 0; order < pz->min_order; order++) {
 		pages += pz->zone->free_area[order].nr_free << order;
 		for (mt = 0; mt < MIGRATE_TYPES; mt++)
 			pages -= pz->nr_unhinted[order][mt] << order;
 	}
-	page_hinting_unlock(pz->zone, flags);
 	return pages;
 }
 
@@ -990,7 +974,7 @@ static void flush_hints_what_is_kept(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), 0);
 	KUNIT_EXPECT_TRUE(test, all_hinted());
 	list_for_each_entry(pz, &page_hinting_zones, node)
-		KUNIT_EXPECT_EQ(test, pages_of_zone(pz, &pz->unhinted_pages), 0UL);
+		KUNIT_EXPECT_EQ(test, page_hinting_read(pz, &pz->unhinted_pages), 0UL);
 	KUNIT_EXPECT_EQ(test, page_hinting_flush_left(), 0UL);
 	KUNIT_EXPECT_GE(test, host->seen_pages - seen_pages,
 			pages_of(&first_zone()->hinted_pages));
@@ -1362,9 +1346,9 @@ static void window_is_divided(struct kunit *test)
 				     totalram_pages();
 
 		pull_all(pz, TEST_LOW_ORDER, UINT_MAX);
-		KUNIT_EXPECT_LE(test, pages_of_zone(pz, &pz->in_flight_pages),
+		KUNIT_EXPECT_LE(test, page_hinting_read(pz, &pz->in_flight_pages),
 				max(part, block));
-		KUNIT_EXPECT_GT(test, pages_of_zone(pz, &pz->in_flight_pages),
+		KUNIT_EXPECT_GT(test, page_hinting_read(pz, &pz->in_flight_pages),
 				0UL);
 		nr_zones++;
 	}
