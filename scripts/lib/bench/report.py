@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The table, one line a figure and one column a variant, and what must hold in it."""
+"""The tables, one line a figure and one column a variant, and what must hold in them."""
 import dataclasses
 import math
 
@@ -75,6 +75,28 @@ ROWS = [
 ]
 
 
+# What the README shows: one figure a row.
+BRIEF_VARIANTS = ('series', 'm2000', 'm250', 'm100o0', 'none')
+BRIEF_ROWS = [
+    *(Row(f'{gib} GiB freed: 95 % of it is back at the host after, ms', f'drain-{gib}',
+          ('back_ms',)) for gib in (2, 14)),
+    *(Row(f'512 MiB used in a loop, pauses of {pause_ms} ms: once learnt, of that comes from '
+          'the host again, %', f'churn-512-{pause_ms}', ('again_learnt_percent',))
+      for pause_ms in (300, 5000)),
+    Row('384 MiB used in a loop, pauses of 450 ms: when it ends, all of it is back after, ms',
+        'after-450', ('all_ms',)),
+    Row('640 MiB freed in pieces of 64 KiB: back within 30 s, %', 'holes-64',
+        ('back_30s_percent',)),
+    Row('a build: 40 s after it the host holds more than the guest uses, by, %', 'phases',
+        ('rests_waste_percent',)),
+    Row('containers come and go: the host holds more than they use, by, %', 'containers',
+        ('waste_percent',)),
+    Row('... and has to bring, GiB', 'containers', ('brought_gib',)),
+    Row('instructions for each GiB that the host gets, million', 'drain-2', ('minstr_per_gib',)),
+    Row('instructions for a page fault of 4 KiB', 'faults', ('anon',)),
+]
+
+
 def number(value):
     if math.isinf(value):
         return 'not in time'
@@ -96,15 +118,19 @@ def cell(store, row, variant):
     return ' / '.join(dict.fromkeys(parts)) if 'not in time' in parts[0] else ' / '.join(parts)
 
 
-def table(store):
-    variants = [name for name in VARIANTS if any(key[1] == name for key in store.runs)]
+def table(store, rows, variants):
     lines = ['| | ' + ' | '.join(VARIANTS[name].title for name in variants) + ' |',
              '|---' * (len(variants) + 1) + '|']
-    for row in ROWS:
+    for row in rows:
         cells = [cell(store, row, variant) for variant in variants]
         if set(cells) != {'-'}:
             lines.append(f'| {row.title} | ' + ' | '.join(cells) + ' |')
     return lines
+
+
+def full_table(store):
+    return table(store, ROWS, [name for name in VARIANTS
+                               if any(key[1] == name for key in store.runs)])
 
 
 def gates(store):
@@ -129,30 +155,39 @@ def origin(store):
     return f'Linux {base} with this series at commit {commit}, QEMU {qemu}'
 
 
+def results(store):
+    """The lines of all that there is."""
+    return [f'Measured: {origin(store)}.', '', *full_table(store), '',
+            '| it must show | holds | figure |', '|---|---|---|',
+            *(f'| {text} | {"yes" if holds else "**NO**"} | {figure} |'
+              for text, holds, figure in gates(store))]
+
+
+def brief(store):
+    """The lines for the README."""
+    return [f'Measured: {origin(store)}.', '', *table(store, BRIEF_ROWS, BRIEF_VARIANTS)]
+
+
 def write(path, store, notes):
     """results.md; returns the gates."""
-    found = list(gates(store))
-    lines = ['<!-- SPDX-License-Identifier: GPL-2.0 -->', '# Benchmark', '', origin(store) + '.',
-             '', *table(store), '', '| it must show | holds | figure |', '|---|---|---|',
-             *(f'| {text} | {"yes" if holds else "**NO**"} | {figure} |'
-               for text, holds, figure in found), '', *(f'* {note}' for note in notes)]
+    lines = ['<!-- SPDX-License-Identifier: GPL-2.0 -->', '# Benchmark', '', *results(store), '',
+             *(f'* {note}' for note in notes)]
     with open(path, 'w', encoding='utf-8') as out:
         out.write('\n'.join(lines).rstrip() + '\n')
-    return found
+    return list(gates(store))
 
 
-def readme(path, store, check):
-    """Write the table between the two marks in README.md; or fail where it differs."""
+def fill(path, lines, check):
+    """Write lines between the two marks in a file; or fail where they differ."""
     with open(path, encoding='utf-8') as source:
         text = source.read()
     if text.count(BEGIN) != 1 or text.count(END) != 1:
         raise vm.Failure(f'reading {path}', 'the two comments between which the table stands '
                          'are not there once each', f'git checkout {path}')
     head, tail = text.split(BEGIN)[0], text.split(END)[1]
-    new = head + '\n'.join([BEGIN, '', f'Measured: {origin(store)}.', '', *table(store), '',
-                            END]) + tail
+    new = head + '\n'.join([BEGIN, '', *lines, '', END]) + tail
     if check and new != text:
-        raise vm.Failure(f'checking {path}', f'its table is not that of {store.path}',
+        raise vm.Failure(f'checking {path}', 'its table is not that of bench/raw.csv',
                          'scripts/bench --readme')
     if not check:
         with open(path, 'w', encoding='utf-8') as out:
