@@ -9,7 +9,7 @@ export BASE KSRC MEM ACCEL JOBS QEMU ONLY RUNS WALL
 .PHONY: help run check check-all bench kernel series bisect assemble refresh kunit lint clean
 
 help:
-	@echo 'make run       show a guest that gives its memory back: a table and a picture'
+	@echo 'make run       show a guest that gives its memory back: a table and two pictures'
 	@echo 'make check     test everything: KUnit, selftests in guests, the host'"'"'s view'
 	@echo 'make check-all the same, and what takes long: arm64, KCSAN, a newer QEMU'
 	@echo 'make bench     measure it against mainline, in half an hour; goes on where it was stopped'

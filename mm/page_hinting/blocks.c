@@ -197,9 +197,9 @@ static bool pull_block(struct pull *pull, struct page *page, unsigned int high,
 }
 
 /*
- * The next block to look at. Unhinted blocks join the head, but for those that
- * change their type or come online. So look at the head, then at the tail, and
- * rotate where both are hinted.
+ * The next block to look at. Unhinted blocks stand before the hinted ones, but
+ * for those that changed their type or came online. So look at the head, then at
+ * the tail, and rotate where both are hinted.
  */
 static struct page *next_on_list(struct list_head *list)
 {

@@ -175,6 +175,14 @@ static void mark(struct page *page, struct zone *zone, unsigned int order,
 		       &zone->free_area[order].free_list[migratetype]);
 }
 
+/* What is likely to merge joins the tail; but what is hinted is used last. */
+static void not_behind_hinted(struct page *page, struct list_head *list)
+{
+	if (!list_is_first(&page->buddy_list, list) &&
+	    PageBuddyOffline(list_prev_entry(page, buddy_list)))
+		list_move(&page->buddy_list, list);
+}
+
 /* Not while a block is put back, of which all parts are hinted. */
 static bool is_splitting(const struct page_hinting_zone *pz)
 {
@@ -203,10 +211,7 @@ void __page_hinting_added(struct page *page, struct zone *zone,
 	/* The block was not isolated, so uncount_hinted() has not counted it. */
 	if (is_splitting(pz) && is_migrate_isolate(migratetype))
 		goes_away(pz, order);
-	/* Those that are likely to merge join the tail, where the marked are. */
-	if (order < pz->min_order && pz->hinted_pages)
-		list_move(&page->buddy_list,
-			  &zone->free_area[order].free_list[migratetype]);
+	not_behind_hinted(page, &zone->free_area[order].free_list[migratetype]);
 	count_unhinted(pz, order, migratetype);
 }
 

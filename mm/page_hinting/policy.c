@@ -139,7 +139,7 @@ static void learn(struct page_hinting_policy *policy, unsigned long depth,
 static unsigned long pop(struct page_hinting_policy *policy,
 			 unsigned long pages, u64 at_ms)
 {
-	unsigned long early_pages = 0;
+	unsigned long early_pages = 0, taken_pages = 0;
 	u64 idle_ms = 0;
 
 	while (pages) {
@@ -147,17 +147,22 @@ static unsigned long pop(struct page_hinting_policy *policy,
 		struct page_hinting_layer *layer =
 			&policy->layers[policy->nr_layers - 1];
 		unsigned long part = min(pages, layer->pages);
+		u64 age_ms = at_ms - min(at_ms, layer->since_ms);
 
-		/* What was in the per-CPU lists then is not known: a rest is no older. */
-		if (!idle_ms || pages >= PAGE_HINTING_REST_PAGES)
-			idle_ms = at_ms - min(at_ms, layer->since_ms);
+		/*
+		 * How much was used of the per-CPU lists is not exact. So the
+		 * small rest of a demand is taken to be as old as the most of it.
+		 */
+		if (pages >= PAGE_HINTING_REST_PAGES || pages > taken_pages / 4)
+			idle_ms = age_ms;
 		/* Since when the first of it was free, nobody knows. */
-		if (part && idle_ms < policy->refault_cost_ms &&
+		if (part && age_ms < policy->refault_cost_ms &&
 		    layer->since_ms > policy->start_ms) {
 			learn(policy, depth, depth + part, idle_ms);
 			early_pages += part;
 		}
 		pages -= part;
+		taken_pages += part;
 		policy->free_pages -= part;
 		layer->pages -= part;
 		if (!layer->pages && policy->nr_layers > 1)

@@ -376,6 +376,54 @@ static void loop_is_forgotten(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
 }
 
+/* A loop whose pauses become shorter: the long ones are not known for ever. */
+static void habits_change(struct kunit *test)
+{
+	struct loop_case loop = { .busy_ms = 100, .pause_ms = 3000 };
+	struct model model;
+
+	start_idle(test, &model, PRICE_MS, GIB);
+	run_loop(&model, &loop, 10, 512 * MIB);
+	loop.pause_ms = 300;
+	run_loop(&model, &loop, 300, 512 * MIB);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 512 * MIB);
+	model_pass(&model, end_ms(loop.pause_ms) - loop.pause_ms);
+	KUNIT_EXPECT_EQ(test, model.unhinted_pages, 0UL);
+}
+
+/* The few pages that a loop needs of a level are learnt, too. */
+static void little_of_a_level(struct kunit *test)
+{
+	struct loop_case loop = { .busy_ms = 50, .pause_ms = 1500 };
+	struct model model;
+
+	start_idle(test, &model, PRICE_MS, GIB);
+	/* Level 4 begins 60 MiB below the peak. */
+	run_loop(&model, &loop, 3, 60 * MIB + 8);
+	model.faulted_pages = 0;
+	run_loop(&model, &loop, 5, 60 * MIB + 8);
+	KUNIT_EXPECT_EQ(test, model.faulted_pages, 0UL);
+}
+
+/* However often a level is needed, its counts stop at the most, not at 0. */
+static void counts_do_not_overflow(struct kunit *test)
+{
+	struct loop_case loop = { .busy_ms = 10, .pause_ms = 120 };
+	unsigned int i, nr, sum, last_sum = 0;
+	struct model model;
+
+	start_idle(test, &model, PRICE_MS, GIB);
+	for (i = 0; i < 300; i++) {
+		run_loop(&model, &loop, 1, 512 * MIB);
+		for (nr = 0, sum = 0; nr < PAGE_HINTING_LENGTHS; nr++)
+			sum += model.policy.levels[4].lengths[nr];
+		/* They are halved now and then. */
+		KUNIT_EXPECT_GE(test, sum + PAGE_HINTING_LENGTHS, last_sum / 2);
+		last_sum = sum;
+	}
+	KUNIT_EXPECT_GT(test, last_sum, U16_MAX / 2U);
+}
+
 /*
  * How much of the per-CPU lists is used is known at a look only. So a loop seems
  * to need a huge page more each second time, which then is no longer pause.
@@ -396,6 +444,35 @@ static void rest_is_no_longer_pause(struct kunit *test)
 	}
 	KUNIT_EXPECT_LT(test, page_hinting_policy_settle_ms(&model.policy),
 			2 * 310U);
+}
+
+/* Nor is a slow demand as young as the little that was freed just before. */
+static void noise_is_not_the_demand(struct kunit *test)
+{
+	struct model model;
+	int i, step;
+
+	start_idle(test, &model, PRICE_MS, GIB);
+	for (i = 0; i < 30; i++) {
+		for (step = 0; step < 20; step++) {
+			model_free(&model, MIB / 4);
+			model_pass(&model, LOOK_MS + 1);
+			model_alloc(&model, MIB / 4 + 3 * MIB);
+		}
+		model_free(&model, 60 * MIB);
+		model_pass(&model, 1000);
+	}
+	KUNIT_EXPECT_GT(test, page_hinting_policy_settle_ms(&model.policy),
+			1000U);
+	/* And what was free for hours was not needed early. */
+	model_pass(&model, 3600 * MSEC_PER_SEC);
+	model.early_pages = 0;
+	for (step = 0; step < 100; step++) {
+		model_free(&model, MIB / 4);
+		model_pass(&model, LOOK_MS + 1);
+		model_alloc(&model, MIB / 4 + 3 * MIB);
+	}
+	KUNIT_EXPECT_LE(test, model.early_pages, 100 * MIB / 4);
 }
 
 /* For @rounds, use 32 MiB each 100 ms and 512 MiB each 2 s. */
@@ -1190,6 +1267,25 @@ static void full_stack(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, advice.look_in_ms, 0U);
 }
 
+/* Where layers are merged it is the old ones: what is young stays young. */
+static void young_layers_stay_apart(struct kunit *test)
+{
+	struct model model;
+	int i;
+
+	start_idle(test, &model, PRICE_MS, GIB);
+	for (i = 0; i < 5 * PAGE_HINTING_LAYERS; i++) {
+		model_free(&model, 10 * MIB);
+		model_look(&model, true);
+		model_pass(&model, 5);
+		KUNIT_EXPECT_GE(test, model.unhinted_pages,
+				min(i + 1U, WAIT_MS / 2 / 5) * 10 * MIB);
+		KUNIT_EXPECT_LE(test, model.unhinted_pages,
+				(WAIT_MS / 5 + 2) * 10 * MIB);
+	}
+	KUNIT_EXPECT_EQ(test, model.policy.nr_layers, PAGE_HINTING_LAYERS);
+}
+
 /* Memory that is needed before the price is told of, hinted or not. */
 static void early_use_is_told(struct kunit *test)
 {
@@ -1503,7 +1599,11 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(short_pause_is_bridged),
 	KUNIT_CASE_PARAM(unused_goes_first, pause_gen_params),
 	KUNIT_CASE_PARAM(loop_is_forgotten, pause_gen_params),
+	KUNIT_CASE(habits_change),
+	KUNIT_CASE(little_of_a_level),
+	KUNIT_CASE(counts_do_not_overflow),
 	KUNIT_CASE(rest_is_no_longer_pause),
+	KUNIT_CASE(noise_is_not_the_demand),
 	KUNIT_CASE(levels_learn_for_themselves),
 	KUNIT_CASE(depth_is_from_the_recent_peak),
 	KUNIT_CASE(only_amounts_count),
@@ -1530,6 +1630,7 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE_PARAM(small_loop_keeps_its_memory, pause_gen_params),
 	KUNIT_CASE(hint_is_bounded),
 	KUNIT_CASE(full_stack),
+	KUNIT_CASE(young_layers_stay_apart),
 	KUNIT_CASE(early_use_is_told),
 	KUNIT_CASE(long_sleep),
 	KUNIT_CASE(clock_at_32_bits),
