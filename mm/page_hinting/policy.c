@@ -139,8 +139,7 @@ static void learn(struct page_hinting_policy *policy, unsigned long depth,
 static unsigned long pop(struct page_hinting_policy *policy,
 			 unsigned long pages, u64 at_ms)
 {
-	unsigned long early_pages = 0, taken_pages = 0;
-	u64 idle_ms = 0;
+	unsigned long early_pages = 0;
 
 	while (pages) {
 		unsigned long depth = policy->peak_pages - policy->free_pages;
@@ -153,16 +152,18 @@ static unsigned long pop(struct page_hinting_policy *policy,
 		 * How much was used of the per-CPU lists is not exact. So the
 		 * small rest of a demand is taken to be as old as the most of it.
 		 */
-		if (pages >= PAGE_HINTING_REST_PAGES || pages > taken_pages / 4)
-			idle_ms = age_ms;
+		if (pages >= PAGE_HINTING_REST_PAGES ||
+		    pages > policy->demand_pages / 4)
+			policy->demand_since_ms = layer->since_ms;
 		/* Since when the first of it was free, nobody knows. */
 		if (part && age_ms < policy->refault_cost_ms &&
 		    layer->since_ms > policy->start_ms) {
-			learn(policy, depth, depth + part, idle_ms);
+			learn(policy, depth, depth + part,
+			      at_ms - min(at_ms, policy->demand_since_ms));
 			early_pages += part;
 		}
 		pages -= part;
-		taken_pages += part;
+		policy->demand_pages += part;
 		policy->free_pages -= part;
 		layer->pages -= part;
 		if (!layer->pages && policy->nr_layers > 1)
@@ -194,6 +195,7 @@ static void push(struct page_hinting_policy *policy,
 		return;
 	if (policy->nr_layers == PAGE_HINTING_LAYERS)
 		merge_layers(policy, sample->now_ms);
+	policy->demand_pages = 0;
 	layer = &policy->layers[policy->nr_layers++];
 	layer->pages = pages;
 	layer->since_ms = sample->freed ? sample->now_ms :

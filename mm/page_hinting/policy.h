@@ -65,6 +65,8 @@ struct page_hinting_level {
  * @layers: the free memory by its age, the oldest first; the first is as old as
  *	@start_ms, also if there is nothing in it
  * @levels: what was learnt, by depth below the peak; the last learns nothing
+ * @demand_pages: what was needed since something was freed last
+ * @demand_since_ms: since when the most of that had been free
  * @drain_ms: the per-CPU lists are not emptied before
  */
 struct page_hinting_policy {
@@ -81,6 +83,8 @@ struct page_hinting_policy {
 	unsigned int nr_layers;
 	struct page_hinting_layer layers[PAGE_HINTING_LAYERS];
 	struct page_hinting_level levels[PAGE_HINTING_LEVELS + 1];
+	unsigned long demand_pages;
+	u64 demand_since_ms;
 	u64 drain_ms;
 };
 
