@@ -680,7 +680,7 @@ unsigned long page_hinting_used(struct page_hinting_zone *pz)
  * @pz: the zone
  * @pages: the count, in @pz
  *
- * Context: Takes the zone lock, as the count may be wrong inside of it.
+ * Context: Takes the zone lock, under which counts are wrong for a moment.
  * Return: its value.
  */
 unsigned long page_hinting_read(struct page_hinting_zone *pz,
