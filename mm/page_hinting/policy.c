@@ -211,24 +211,34 @@ struct idle {
 	unsigned int next_ms;
 };
 
-/* A part of a layer, in a level that waits for @settle_ms. */
+/*
+ * A part of a layer, in a level that waits for @settle_ms. It is counted at the
+ * lowest price at which it is kept.
+ */
 static void weigh_part(struct idle *idle, unsigned long pages, u64 age_ms,
 		       u64 least_ms, u64 settle_ms)
 {
-	unsigned int i = PRICES, left_ms = 0;
+	unsigned int i;
 
-	while (i-- && age_ms < max(settle_ms, least_ms << i)) {
-		left_ms = max(settle_ms, least_ms << i) - age_ms;
-		idle->kept_pages[i] += pages;
+	for (i = 0; i < PRICES; i++) {
+		u64 wait_ms = max(settle_ms, least_ms << i);
+
+		if (age_ms < wait_ms) {
+			idle->kept_pages[i] += pages;
+			idle->next_ms = min_not_zero(idle->next_ms,
+						     wait_ms - age_ms);
+			return;
+		}
 	}
-	idle->next_ms = min_not_zero(idle->next_ms, left_ms);
 }
 
 static void weigh(const struct page_hinting_policy *policy, u64 now_ms,
 		  struct idle *idle)
 {
 	unsigned long depth = policy->peak_pages - policy->free_pages;
-	u64 dearest_ms = (u64)shortest_ms(policy) << (PRICES - 1);
+	unsigned long level_end = level_start(policy, 1);
+	u64 least_ms = shortest_ms(policy);
+	u64 dearest_ms = least_ms << (PRICES - 1);
 	unsigned int i = policy->nr_layers, nr = 0;
 
 	while (i--) {
@@ -239,13 +249,16 @@ static void weigh(const struct page_hinting_policy *policy, u64 now_ms,
 		if (age_ms >= max(policy->refault_cost_ms, dearest_ms))
 			break;
 		for (; depth < end; depth += part) {
-			while (level_start(policy, nr + 1) <= depth)
-				nr++;
-			part = min(end, level_start(policy, nr + 1)) - depth;
-			weigh_part(idle, part, age_ms, shortest_ms(policy),
+			while (level_end <= depth)
+				level_end = level_start(policy, ++nr + 1);
+			part = min(end, level_end) - depth;
+			weigh_part(idle, part, age_ms, least_ms,
 				   policy->levels[nr].settle_ms);
 		}
 	}
+	/* What is kept at one price is kept at a higher one. */
+	for (i = 1; i < PRICES; i++)
+		idle->kept_pages[i] += idle->kept_pages[i - 1];
 }
 
 /* Hint smaller blocks, down to the order whose price allows most. */
