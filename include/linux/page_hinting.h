@@ -189,7 +189,8 @@ static inline void page_hinting_show_mem(void)
 /**
  * page_hinting_gone - memory went that no program needs
  * @page: a page of it
- * @pages: how many were allocated, all of one zone; negative: are freed now
+ * @pages: how many were allocated, all of one zone; negative: that this CPU
+ *	frees next
  *
  * To be called by who takes memory on behalf of the host, such as a balloon.
  * What programs need again tells how long memory should stay free until it is

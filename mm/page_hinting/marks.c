@@ -137,6 +137,44 @@ static void uncount_hinted(struct page_hinting_zone *pz, unsigned int order,
 		goes_away(pz, order);
 }
 
+/* No hook is called when a page joins a per-CPU list, or leaves it. */
+static void count_list(struct page_hinting_zone *pz,
+		       struct page_hinting_list *list,
+		       const struct per_cpu_pages *pcp)
+{
+	int pages = data_race(READ_ONCE(pcp->count));
+
+	pz->list_pages += pages - list->counted_pages;
+	list->counted_pages = pages;
+}
+
+/* When a CPU goes to the free lists, its own list is used up, or full. */
+static void count_this_list(struct page_hinting_zone *pz)
+{
+	count_list(pz, this_cpu_ptr(pz->lists),
+		   this_cpu_ptr(pz->zone->per_cpu_pageset));
+}
+
+/* There may be many CPUs, so the lock is not held for all of them. */
+static void count_all_lists(struct page_hinting_zone *pz)
+{
+	int cpu;
+
+	/* An empty zone has no lists any more. */
+	if (!populated_zone(pz->zone))
+		return;
+	for_each_possible_cpu(cpu) {
+		struct page_hinting_list *list = per_cpu_ptr(pz->lists, cpu);
+		struct per_cpu_pages *pcp =
+			per_cpu_ptr(pz->zone->per_cpu_pageset, cpu);
+
+		if (data_race(pcp->count == list->counted_pages))
+			continue;
+		guard(spinlock_irqsave)(&pz->zone->lock);
+		count_list(pz, list, pcp);
+	}
+}
+
 /*
  * Something was taken: remember when, the least that there was, and until when.
  * Not while a block is split or merges, when its parts are on no list for a
@@ -206,13 +244,17 @@ void __page_hinting_added(struct page *page, struct zone *zone,
 		mark(page, zone, order, migratetype);
 	if (PageBuddyOffline(page)) {
 		pz->hinted_pages += 1UL << order;
-		return;
+	} else {
+		/* It was not isolated, so uncount_hinted() has not counted it. */
+		if (is_splitting(pz) && is_migrate_isolate(migratetype))
+			goes_away(pz, order);
+		not_behind_hinted(page,
+				  &zone->free_area[order].free_list[migratetype]);
+		count_unhinted(pz, order, migratetype);
 	}
-	/* The block was not isolated, so uncount_hinted() has not counted it. */
-	if (is_splitting(pz) && is_migrate_isolate(migratetype))
-		goes_away(pz, order);
-	not_behind_hinted(page, &zone->free_area[order].free_list[migratetype]);
-	count_unhinted(pz, order, migratetype);
+	/* Last: the list has said before that it has this block no more. */
+	if (!pz->splits)
+		count_this_list(pz);
 }
 
 void __page_hinting_removed(struct page *page, struct zone *zone,
@@ -227,6 +269,7 @@ void __page_hinting_removed(struct page *page, struct zone *zone,
 		uncount_hinted(pz, order, migratetype);
 	else
 		uncount_unhinted(pz, order, migratetype);
+	count_this_list(pz);
 	note_low(pz);
 }
 
@@ -323,8 +366,9 @@ void __page_hinting_gone(struct page *page, long pages)
 		pz->away_pages += pages;
 	} else if (pz) {
 		is_back(pz, -pages);
-		/* Pages are freed there first, as far as there is room. */
+		/* Most join this CPU's list; what does not, the hooks see. */
 		pz->list_pages -= pages;
+		this_cpu_ptr(pz->lists)->counted_pages -= pages;
 	}
 }
 EXPORT_SYMBOL_GPL(__page_hinting_gone);
@@ -596,26 +640,6 @@ static bool sum_up_small(struct page_hinting_zone *pz, unsigned long *pages)
 }
 
 /**
- * page_hinting_pages_in_lists - free memory in the per-CPU lists, about
- * @zone: the zone; an empty one has no lists any more; vmstat asks the same
- *
- * Context: Any.
- * Return: pages.
- */
-unsigned long page_hinting_pages_in_lists(struct zone *zone)
-{
-	unsigned long pages = 0;
-	int cpu;
-
-	if (!populated_zone(zone))
-		return 0;
-	for_each_online_cpu(cpu)
-		pages += data_race(per_cpu_ptr(zone->per_cpu_pageset,
-					       cpu)->count);
-	return pages;
-}
-
-/**
  * page_hinting_take_sample - what happened since the last sample
  * @pz: the zone
  * @sample: is set
@@ -625,28 +649,20 @@ unsigned long page_hinting_pages_in_lists(struct zone *zone)
 void page_hinting_take_sample(struct page_hinting_zone *pz,
 			      struct page_hinting_sample *sample)
 {
-	unsigned long list_pages = page_hinting_pages_in_lists(pz->zone);
-	unsigned long listed_pages;
+	count_all_lists(pz);
 
 	guard(spinlock_irqsave)(&pz->zone->lock);
-	listed_pages = pz->list_pages;
-	/* What went was taken out of the lists, if not off the free lists. */
-	pz->list_pages = list_pages;
 	note_low(pz);
 
 	memset(sample, 0, sizeof(*sample));
 	sample->now_ms = ktime_to_ms(ktime_get());
 	sample->free_pages = zone_free(pz);
 	sample->low_pages = pz->low_pages;
-	/* At the low, those who took so much had emptied the lists first. */
-	if (sample->free_pages > pz->low_pages &&
-	    pz->sampled_free_pages - pz->low_pages >= listed_pages)
-		sample->low_pages -= min(pz->low_pages, listed_pages);
 	sample->low_ms = sample->now_ms -
 			 jiffies_to_msecs(jiffies - pz->low_at);
 	sample->went_ms = sample->now_ms -
 			  jiffies_to_msecs(jiffies - went_at(pz));
-	sample->list_pages = list_pages;
+	sample->list_pages = pz->list_pages;
 	sample->unhinted_pages = pz->unhinted_pages;
 	if (sum_up_small(pz, sample->small_pages))
 		page_hinting_skipped(pz, PAGE_HINTING_SKIP_ISOLATED);

@@ -38,7 +38,6 @@ bool page_hinting_try_arm(struct page_hinting_zone *pz, unsigned long stay_pages
 			  unsigned long wake_pages);
 void page_hinting_take_sample(struct page_hinting_zone *pz,
 			      struct page_hinting_sample *sample);
-unsigned long page_hinting_pages_in_lists(struct zone *zone);
 unsigned long page_hinting_used(struct page_hinting_zone *pz);
 unsigned long page_hinting_read(struct page_hinting_zone *pz,
 				const unsigned long *pages);

@@ -217,21 +217,24 @@ void __page_hinting_show_mem(void)
 	rcu_read_unlock();
 }
 
-/* Was a CPU's list used since @listed was set? That is set to what it holds now. */
+/* What a CPU's list holds. An empty zone has none any more; vmstat asks the same. */
+static int pages_in_list(struct page_hinting_zone *pz, int cpu)
+{
+	if (!populated_zone(pz->zone))
+		return 0;
+	return data_race(per_cpu_ptr(pz->zone->per_cpu_pageset, cpu)->count);
+}
+
+/* Was a CPU's list used since that was told last? If so, it is told now. */
 static bool list_was_used(struct page_hinting_zone *pz, int cpu)
 {
-	int *listed = per_cpu_ptr(pz->listed, cpu);
-	int pages, change;
+	struct page_hinting_list *list = per_cpu_ptr(pz->lists, cpu);
+	int pages = pages_in_list(pz, cpu);
 
-	/* An empty zone has no lists any more; vmstat asks the same. */
-	if (!populated_zone(pz->zone))
-		return false;
-	pages = data_race(per_cpu_ptr(pz->zone->per_cpu_pageset, cpu)->count);
 	/* Others write it, too; see page_hinting_empty_lists(). */
-	change = abs(pages - READ_ONCE(*listed));
-	if (change < LISTS_CHANGE_PAGES)
+	if (abs(pages - READ_ONCE(list->told_pages)) < LISTS_CHANGE_PAGES)
 		return false;
-	WRITE_ONCE(*listed, pages);
+	WRITE_ONCE(list->told_pages, pages);
 	return true;
 }
 
@@ -243,13 +246,15 @@ static void look_at_lists(struct work_struct *work)
 
 	rcu_read_lock();
 	list_for_each_entry_rcu(pz, &page_hinting_zones, node) {
+		unsigned long pages = 0;
 		bool used = false;
 		int cpu;
 
-		for_each_online_cpu(cpu)
+		for_each_online_cpu(cpu) {
 			used |= list_was_used(pz, cpu);
-		if (!used && page_hinting_pages_in_lists(pz->zone) >=
-			     PAGE_HINTING_SIGNIFICANT_PAGES)
+			pages += pages_in_list(pz, cpu);
+		}
+		if (!used && pages >= PAGE_HINTING_SIGNIFICANT_PAGES)
 			page_hinting_wake(pz, PAGE_HINTING_EV_LISTS);
 		again |= used;
 	}

@@ -247,7 +247,7 @@ ATTRIBUTE_GROUPS(zone);
 
 static void release_zone(struct kobject *kobj)
 {
-	free_percpu(to_zone(kobj)->listed);
+	free_percpu(to_zone(kobj)->lists);
 	kfree(to_zone(kobj));
 }
 

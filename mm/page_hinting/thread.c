@@ -180,7 +180,7 @@ void page_hinting_empty_lists(struct zone *zone)
 	/* So that a CPU which fills its list again is noticed. */
 	for_each_possible_cpu(cpu)
 		if (pz)
-			WRITE_ONCE(*per_cpu_ptr(pz->listed, cpu), 0);
+			WRITE_ONCE(per_cpu_ptr(pz->lists, cpu)->told_pages, 0);
 	srcu_read_unlock(&page_hinting_srcu, idx);
 }
 
@@ -345,8 +345,8 @@ static int add_zone(struct zone *zone)
 	init_waitqueue_head(&pz->wait);
 	init_irq_work(&pz->freed_work, memory_was_freed);
 
-	pz->listed = alloc_percpu(int);
-	if (!pz->listed) {
+	pz->lists = alloc_percpu(struct page_hinting_list);
+	if (!pz->lists) {
 		kfree(pz);
 		return -ENOMEM;
 	}

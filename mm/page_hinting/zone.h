@@ -118,6 +118,16 @@ enum page_hinting_event {
 };
 
 /**
+ * struct page_hinting_list - what is known of a CPU's list of free pages
+ * @counted_pages: what was in it when it was counted last; under zone->lock
+ * @told_pages: what was in it when its use was told last; lockless
+ */
+struct page_hinting_list {
+	int counted_pages;
+	int told_pages;
+};
+
+/**
  * struct page_hinting_zone - hinting of one zone
  * @zone: the zone
  * @node: in page_hinting_zones, under the mutex, read under SRCU or RCU
@@ -138,8 +148,8 @@ enum page_hinting_event {
  * @in_flight_pages: of blocks on @in_flight and @retry; lockless, too
  * @away_pages: what allocations cannot have although no program needs it:
  *	isolated, reserved for atomic allocations, offline, or in a balloon
- * @list_pages: in the per-CPU lists at the last sample, and freed from
- *	@away_pages since then
+ * @list_pages: in the per-CPU lists, the sum of what @lists count
+ * @lists: what is known of each CPU's list
  * @low_pages: the least since the last sample of all that is free, hinted or
  *	not, in lists or away
  * @low_at: jiffies; when it was so little, the last time
@@ -180,8 +190,6 @@ enum page_hinting_event {
  * @freed: it was woken by a free since the last look, or as there is much in the
  *	per-CPU lists
  * @drain_lists: it empties the per-CPU lists next
- * @listed: each CPU's: pages in its list when that was last said to be used;
- *	lockless
  */
 struct page_hinting_zone {
 	struct zone *zone;
@@ -202,6 +210,7 @@ struct page_hinting_zone {
 	unsigned long in_flight_pages;
 	unsigned long away_pages;
 	unsigned long list_pages;
+	struct page_hinting_list __percpu *lists;
 	unsigned long low_pages;
 	unsigned long low_at;
 	unsigned long sampled_free_pages;
@@ -232,7 +241,6 @@ struct page_hinting_zone {
 	unsigned int look_in_ms;
 	bool freed;
 	bool drain_lists;
-	int __percpu *listed;
 };
 
 /*

@@ -256,12 +256,16 @@ static void host_exit(struct kunit *test)
 static void expect_counts(struct kunit *test)
 {
 	struct page_hinting_zone *pz = first_zone();
-	unsigned long flags, hinted = 0, wrong = 0;
+	unsigned long flags, hinted = 0, listed = 0, wrong = 0;
 	unsigned int order;
 	struct page *page;
-	int mt;
+	int mt, cpu;
 
 	spin_lock_irqsave(&pz->zone->lock, flags);
+	for_each_possible_cpu(cpu)
+		listed += per_cpu_ptr(pz->lists, cpu)->counted_pages;
+	if (listed != pz->list_pages)
+		wrong++;
 	for (order = 0; order < NR_PAGE_ORDERS; order++) {
 		for (mt = 0; mt < MIGRATE_TYPES; mt++) {
 			struct list_head *list =
@@ -568,29 +572,40 @@ static void split_and_merge(struct kunit *test)
 			2UL << order);
 }
 
-static unsigned long take_blocks(struct list_head *blocks, unsigned long pages)
+static unsigned long take_order(struct list_head *blocks, unsigned int order,
+				unsigned long pages)
 {
 	unsigned long taken = 0;
 	struct page *page;
 
 	while (taken < pages) {
 		page = alloc_pages(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN,
-				   TEST_LOW_ORDER);
+				   order);
 		if (!page)
 			break;
 		list_add(&page->lru, blocks);
-		taken += 1UL << TEST_LOW_ORDER;
+		taken += 1UL << order;
 	}
 	return taken;
 }
 
-static void free_blocks(struct list_head *blocks)
+static void free_order(struct list_head *blocks, unsigned int order)
 {
 	struct page *page, *next;
 
 	list_for_each_entry_safe(page, next, blocks, lru)
-		__free_pages(page, TEST_LOW_ORDER);
+		__free_pages(page, order);
 	INIT_LIST_HEAD(blocks);
+}
+
+static unsigned long take_blocks(struct list_head *blocks, unsigned long pages)
+{
+	return take_order(blocks, TEST_LOW_ORDER, pages);
+}
+
+static void free_blocks(struct list_head *blocks)
+{
+	free_order(blocks, TEST_LOW_ORDER);
 }
 
 /* What was hinted and needed soon teaches to wait, and is counted. */
@@ -644,22 +659,14 @@ static void lists_are_emptied(struct kunit *test)
 	const unsigned long enough = PAGE_HINTING_SIGNIFICANT_PAGES;
 	struct zone *zone = first_zone()->zone;
 	struct host *host = test->priv;
-	struct page *page, *next;
-	unsigned long nr;
 	LIST_HEAD(pages);
 
 	/* It is in flight from here on, as otherwise nobody asks to be told. */
 	wait_for_block(test);
-	for (nr = 0; nr < 4 * enough; nr++) {
-		page = alloc_page(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
-		if (!page)
-			break;
-		list_add(&page->lru, &pages);
-	}
+	take_order(&pages, 0, 4 * enough);
 	KUNIT_ASSERT_TRUE(test, wait_for(!first_zone()->drain_lists));
 	WRITE_ONCE(host->arms_late, true);
-	list_for_each_entry_safe(page, next, &pages, lru)
-		__free_page(page);
+	free_order(&pages, 0);
 	/* How much the kernel keeps there depends on the zone and its use. */
 	if (pages_in_lists(zone) < enough)
 		kunit_skip(test, "the per-CPU lists do not hold this much");
@@ -1701,13 +1708,77 @@ static void split_and_merge_are_no_demand(struct kunit *test)
 	page_hinting_wake(pz, PAGE_HINTING_EV_CHANGED);
 }
 
+static int pages_in_this_list(struct zone *zone)
+{
+	return data_race(this_cpu_ptr(zone->per_cpu_pageset)->count);
+}
+
+/* What is taken out of a per-CPU list and freed between two looks was needed. */
+static void use_of_lists_is_demand(struct kunit *test)
+{
+	struct page_hinting_zone *pz = first_zone();
+	struct page_hinting_sample before;
+	unsigned long listed;
+	LIST_HEAD(pages);
+	bool other_zone;
+	long depth;
+
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	/* The zone's thread does not look meanwhile. */
+	WRITE_ONCE(page_hinting_flushing, true);
+	migrate_disable();
+	take_order(&pages, 0, 4 * PAGE_HINTING_SIGNIFICANT_PAGES);
+	other_zone = list_empty(&pages) ||
+		     page_zone(list_first_entry(&pages, struct page, lru)) !=
+		     pz->zone;
+	free_order(&pages, 0);
+	page_hinting_take_sample(pz, &before);
+	listed = pages_in_this_list(pz->zone);
+	/* The free lists alone show half as much as was in the list. */
+	take_order(&pages, 0, listed + listed / 2);
+	free_order(&pages, 0);
+	depth = depth_of_low(pz, before.free_pages);
+	migrate_enable();
+	expect_counts(test);
+	WRITE_ONCE(page_hinting_flushing, false);
+	page_hinting_wake(pz, PAGE_HINTING_EV_CHANGED);
+
+	if (other_zone || listed < PAGE_HINTING_SIGNIFICANT_PAGES / 2)
+		kunit_skip(test, "the zone's list does not hold this much");
+	/* Others may use some at the same time. */
+	KUNIT_EXPECT_GT(test, depth, (long)listed);
+}
+
+/* A balloon's blocks may be too large for a list: they are not counted there. */
+static void host_memory_is_counted_once(struct kunit *test)
+{
+	struct page_hinting_zone *pz = first_zone();
+	struct page_hinting_sample sample;
+	unsigned long list_pages;
+	struct page *page;
+
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	page = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	migrate_disable();
+	page_hinting_take_sample(pz, &sample);
+	page_hinting_gone(page, MAX_ORDER_NR_PAGES);
+	page_hinting_gone(page, -(long)MAX_ORDER_NR_PAGES);
+	__free_pages(page, MAX_PAGE_ORDER);
+	list_pages = page_hinting_read(pz, &pz->list_pages);
+	migrate_enable();
+	page_hinting_wake(pz, PAGE_HINTING_EV_CHANGED);
+	KUNIT_EXPECT_LT(test, list_pages,
+			sample.list_pages + MAX_ORDER_NR_PAGES / 2);
+}
+
 /* What is taken on behalf of the host is no demand, nor new when it comes back. */
 static void host_memory_is_no_demand(struct kunit *test)
 {
 	const unsigned long pages = 4 * MAX_ORDER_NR_PAGES;
 	struct page_hinting_zone *pz = first_zone();
 	struct page_hinting_sample before, seen[3];
-	struct page *page;
+	struct page *page, *next;
 	LIST_HEAD(blocks);
 	unsigned int i;
 
@@ -1717,9 +1788,10 @@ static void host_memory_is_no_demand(struct kunit *test)
 	list_for_each_entry(page, &blocks, lru)
 		page_hinting_gone(page, 1L << TEST_LOW_ORDER);
 	page_hinting_take_sample(pz, &seen[0]);
-	list_for_each_entry(page, &blocks, lru)
+	list_for_each_entry_safe(page, next, &blocks, lru) {
 		page_hinting_gone(page, -(1L << TEST_LOW_ORDER));
-	free_blocks(&blocks);
+		__free_pages(page, TEST_LOW_ORDER);
+	}
 	page_hinting_take_sample(pz, &seen[1]);
 	drain_all_pages(pz->zone);
 	page_hinting_take_sample(pz, &seen[2]);
@@ -1777,7 +1849,9 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE_SLOW(no_rhythm_starves_a_zone),
 	KUNIT_CASE(low_lasts_until_a_free),
 	KUNIT_CASE(split_and_merge_are_no_demand),
+	KUNIT_CASE(use_of_lists_is_demand),
 	KUNIT_CASE(host_memory_is_no_demand),
+	KUNIT_CASE(host_memory_is_counted_once),
 	KUNIT_CASE(enabled_before_the_reset),
 	KUNIT_CASE(disabled_means_no_marks),
 	KUNIT_CASE(suspend_voids_marks),
