@@ -19,25 +19,59 @@ apply_edits()
 		"correct it, or add bases/$BASE/overrides/$number.patch"
 }
 
-# add_files LIST: the overlay's whole new files.
+# What each commit begins its new files with, in $tmp/new/NAME: they are what the
+# repository has, but for the hunks that later commits bring.
+find_new_files()
+{
+	local name edits path i
+	local -x GIT_INDEX_FILE=$tmp/last
+
+	mkdir "$tmp/new"
+	cat "$TOP"/series/*/files | LC_ALL=C sort >"$tmp/listed"
+	while read -r path; do
+		[ -f "$TOP/$path" ] || die "assembling $NAME" \
+			"a series/*/files lists $path, which is no file here" \
+			"add the file, or take it out of the list"
+		if [ -x "$TOP/$path" ]; then echo 100755; else echo 100644; fi
+	done <"$tmp/listed" >"$tmp/modes"
+	sed "s|^|$TOP/|" "$tmp/listed" |
+		tree_git hash-object -w --no-filters --stdin-paths >"$tmp/blobs"
+	paste -d' ' "$tmp/modes" "$tmp/blobs" | paste - "$tmp/listed" |
+		tree_git update-index --add --index-info
+
+	for ((i = $# ; i > 0; i--)); do
+		name=${!i}
+		edits=$(edits_of "$name")
+		[ -z "$edits" ] || take_off "$edits"
+		[ -f "$TOP/series/$name/files" ] || continue
+		xargs -rd '\n' git -C "$TREE" --literal-pathspecs ls-files -s -- \
+			<"$TOP/series/$name/files" >"$tmp/new/$name"
+	done
+}
+
+# take_off PATCH: its hunks to new files.
+take_off()
+{
+	local paths
+
+	mapfile -t paths < <(sed -n 's|^+++ b/||p' "$1" | LC_ALL=C sort |
+		LC_ALL=C comm -12 - "$tmp/listed")
+	[ "${#paths[@]}" -gt 0 ] || return 0
+	tree_git apply --cached -R "${paths[@]/#/--include=}" "$1" || die "assembling $NAME" \
+		"what ${1#"$TOP"/} adds to new files is not in them like that" \
+		"correct it, or undo that, change the commit in $TREE, and scripts/refresh"
+}
+
+# add_files LIST: whole new files, as "git ls-files -s" lists them.
 add_files()
 {
 	local path
 
-	while read -r path; do
-		[ -f "$TOP/$path" ] || die "assembling $NAME" \
-			"${1#"$TOP"/} lists $path, which is no file here" \
-			"add the file, or take it out of the list"
-		if [ -x "$TOP/$path" ]; then echo 100755; else echo 100644; fi
-	done <"$1" >"$tmp/modes"
-	path=$(xargs -rd '\n' git -C "$TREE" --literal-pathspecs ls-files -- <"$1")
+	path=$(cut -f 2 "$1" | xargs -rd '\n' git -C "$TREE" --literal-pathspecs ls-files --)
 	[ -z "$path" ] || die "assembling $NAME" \
-		"${1#"$TOP"/} lists what exists already: $path" \
-		"a file is new in one commit only; changes to others go to edits.patch"
-	sed "s|^|$TOP/|" "$1" |
-		tree_git hash-object -w --no-filters --stdin-paths >"$tmp/blobs"
-	paste -d' ' "$tmp/modes" "$tmp/blobs" | paste - "$1" |
-		tree_git update-index --add --index-info
+		"series/${1##*/}/files lists what exists already: $path" \
+		"a file is new in one commit only; changes to it go to edits.patch"
+	tree_git update-index --add --index-info <"$1"
 }
 
 add_maintainers()
