@@ -19,11 +19,36 @@ apply_edits()
 		"correct it, or add bases/$BASE/overrides/$number.patch"
 }
 
+# with_ours PATCH COMMAND...: run it for what the patch changes in new files.
+with_ours()
+{
+	local patch=$1 paths=()
+
+	shift
+	[ ! -f "$patch" ] || mapfile -t paths < <(sed -n 's|^+++ b/||p' "$patch" |
+		LC_ALL=C sort | LC_ALL=C comm -12 - "$tmp/listed")
+	[ "${#paths[@]}" = 0 ] || "$@" "${paths[@]/#/--include=}" "$patch"
+}
+
+# apply_ours PATCH: the hunks to new files, which are the same on each base.
+apply_ours()
+{
+	with_ours "$1" tree_git apply --cached
+}
+
+# take_off PATCH: undo these.
+take_off()
+{
+	with_ours "$1" tree_git apply --cached -R || die "assembling $NAME" \
+		"what ${1#"$TOP"/} adds to new files is not in them like that" \
+		"correct it, or undo that, change the commit in $TREE, and scripts/refresh"
+}
+
 # What each commit begins its new files with, in $tmp/new/NAME: they are what the
 # repository has, but for the hunks that later commits bring.
 find_new_files()
 {
-	local name edits path i
+	local name path i
 	local -x GIT_INDEX_FILE=$tmp/last
 
 	mkdir "$tmp/new"
@@ -41,25 +66,11 @@ find_new_files()
 
 	for ((i = $# ; i > 0; i--)); do
 		name=${!i}
-		edits=$(edits_of "$name")
-		[ -z "$edits" ] || take_off "$edits"
+		take_off "$TOP/series/$name/edits.patch"
 		[ -f "$TOP/series/$name/files" ] || continue
 		xargs -rd '\n' git -C "$TREE" --literal-pathspecs ls-files -s -- \
 			<"$TOP/series/$name/files" >"$tmp/new/$name"
 	done
-}
-
-# take_off PATCH: its hunks to new files.
-take_off()
-{
-	local paths
-
-	mapfile -t paths < <(sed -n 's|^+++ b/||p' "$1" | LC_ALL=C sort |
-		LC_ALL=C comm -12 - "$tmp/listed")
-	[ "${#paths[@]}" -gt 0 ] || return 0
-	tree_git apply --cached -R "${paths[@]/#/--include=}" "$1" || die "assembling $NAME" \
-		"what ${1#"$TOP"/} adds to new files is not in them like that" \
-		"correct it, or undo that, change the commit in $TREE, and scripts/refresh"
 }
 
 # add_files LIST: whole new files, as "git ls-files -s" lists them.
