@@ -31,10 +31,9 @@ def churn_rows(mib, pause_ms):
 
 def after_rows(pause_ms):
     case = f'after-{pause_ms}'
-    # A loop's share is freed when its next use is overdue: twice the pause and what it takes.
     return (Row(f'384 MiB in a loop with pauses of {pause_ms} ms beside 1 GiB, both freed: 95 % '
                 'of 1 GiB / of all back after, ms', case, ('kept_ms', 'all_ms'),
-                (300, 2 * (pause_ms + 100) + 300)),
+                (300, 2 * pause_ms + 300)),
             Row('... in the loop: kept unused, GiB x s / come again, GiB', case,
                 ('kept_gib_s', 'again_gib')))
 
