@@ -203,4 +203,5 @@ static inline void page_hinting_gone(struct page *page, long pages)
 	if (page_hinting_active())
 		__page_hinting_gone(page, pages);
 }
+
 #endif /* _LINUX_PAGE_HINTING_H */

@@ -10,9 +10,8 @@
  *
  * Waiting is interruptible, but for memory hotplug, as a flush holds up nobody: a
  * signal, and the freezer before a suspend, end it, and what was acknowledged stays
- * so. The
- * time limit is one on silence, not on the whole: how long that takes depends
- * on the size of the guest, and who wants to limit it kills the writer.
+ * so. The time limit is one on silence, not on the whole: how long that takes
+ * depends on the size of the guest, and who wants to limit it kills the writer.
  */
 #include <linux/jiffies.h>
 #include <linux/mm.h>

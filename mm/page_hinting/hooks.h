@@ -26,8 +26,6 @@ void page_hinting_take(struct zone *zone, struct page *page, int low, int high,
 void page_hinting_give(struct zone *zone, struct page *page, int order,
 		       int migratetype);
 
-extern unsigned int page_hinting_granule_order;
-
 void __page_hinting_added(struct page *page, struct zone *zone,
 			  unsigned int order, int migratetype);
 void __page_hinting_removed(struct page *page, struct zone *zone,
@@ -121,4 +119,5 @@ static __always_inline void page_hinting_cpu_idle(void)
 	if (page_hinting_active())
 		__page_hinting_cpu_idle();
 }
+
 #endif /* _MM_PAGE_HINTING_HOOKS_H */

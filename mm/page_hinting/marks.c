@@ -32,7 +32,6 @@
 
 static_assert(PGTY_buddy_offline == (PGTY_buddy | PGTY_offline));
 
-/* The host's huge page, as far as it is known. Does not change while used. */
 unsigned int page_hinting_granule_order __read_mostly;
 
 static bool is_counted(struct page_hinting_zone *pz, struct page *page)

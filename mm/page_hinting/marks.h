@@ -10,6 +10,9 @@
 
 #include "zone.h"
 
+/* The host's huge page, as far as it is known. Does not change while used. */
+extern unsigned int page_hinting_granule_order;
+
 /* Isolated blocks are about to go, and highatomic ones have to be at hand. */
 static inline bool page_hinting_type_is_eligible(int migratetype)
 {

@@ -9,7 +9,6 @@
 #define pr_fmt(fmt) "page_hinting: " fmt
 
 #include <linux/cpuset.h>
-#include <linux/export.h>
 #include <linux/init.h>
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A zone under the policy, in simulated time: what the KUnit tests and the
- * simulator (scripts/simulate) have in common.
+ * A zone under the policy, in simulated time: for tests, and for a
+ * replay of recorded series outside the kernel.
  *
  * What is told to it is the amount of free memory. Allocations take unhinted
  * memory first; a host answers at once; the zone's thread looks when the
