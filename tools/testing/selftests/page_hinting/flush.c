@@ -4,7 +4,6 @@
  * where it cannot, it says why, and whoever waits can be killed.
  */
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,16 +113,6 @@ static void test_off(void)
 	ksft_test_result(ret == -ENODEV, "ENODEV without a device\n");
 	bind_balloon(balloon);
 	ksft_test_result(!write_text(FLUSH, "1"), "0 with one again\n");
-}
-
-static void silence(bool on)
-{
-	if (on) {
-		write_number(FAULT_DIR "/interval", 1);
-		write_number(FAULT_DIR "/verbose", 0);
-		write_number(FAULT_DIR "/times", -1);
-	}
-	write_number(FAULT_DIR "/probability", on ? 100 : 0);
 }
 
 static void on_signal(int sig)

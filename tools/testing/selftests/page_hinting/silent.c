@@ -10,7 +10,6 @@
  * at how the guest shuts down.
  */
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,26 +30,6 @@
 #define OOM_LATER_MS	5000
 
 static char balloon[64];
-
-static int set_fault(const char *name, long long value)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), FAULT_DIR "/%s", name);
-	return write_number(path, value);
-}
-
-static int silence(bool on)
-{
-	int ret = 0;
-
-	if (on) {
-		ret |= set_fault("interval", 1);
-		ret |= set_fault("verbose", 0);
-		ret |= set_fault("times", -1);
-	}
-	return ret | set_fault("probability", on ? 100 : 0);
-}
 
 static void speak(void)
 {

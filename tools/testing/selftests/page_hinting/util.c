@@ -242,13 +242,25 @@ const char *why_skip(void)
 	return NULL;
 }
 
+int silence(bool on)
+{
+	int ret = 0;
+
+	if (on) {
+		ret |= write_number(FAULT_DIR "/interval", 1);
+		ret |= write_number(FAULT_DIR "/verbose", 0);
+		ret |= write_number(FAULT_DIR "/times", -1);
+	}
+	return ret | write_number(FAULT_DIR "/probability", on ? 100 : 0);
+}
+
 void restore_knobs(void)
 {
 	size_t i;
 
 	if (getpid() != saved_by)
 		return;
-	write_number(FAULT_DIR "/probability", 0);
+	silence(false);
 	for (i = 0; i < (int)ARRAY_SIZE(knobs); i++)
 		if (saved[i] >= 0)
 			write_knob(knobs[i], saved[i]);

@@ -43,6 +43,8 @@ typedef void (*child_fn)(void *arg);
 int read_text(const char *path, char *buf, size_t size);
 int write_text(const char *path, const char *text);
 int write_number(const char *path, long long value);
+/* Have the host look silent, or not; fails without fault injection. */
+int silence(bool on);
 int write_knob(const char *knob, long long value);
 
 /* A number in a file or, for a knob, below PH_DIR; negative errno if none. */
