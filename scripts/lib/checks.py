@@ -84,6 +84,18 @@ def kunit(report, _kernels):
     report.result(passed > 0, 'there are unit tests')
 
 
+@test
+@slow
+def protocol(report, _kernels):
+    """The protocol between threads, flush and host as a model: spin tries all orders of steps"""
+    done = script('protocol', timeout=3600)
+    lines = re.findall(r'^(not ok|ok) - (.*)$', done.stdout, re.M)
+    for state, what in lines:
+        report.result(state == 'ok', f'protocol: {what}')
+    report.result(bool(lines) and f'{len(lines)} passed' in done.stdout, 'protocol: it was searched',
+                  (done.stdout + done.stderr)[-2000:])
+
+
 def selftests_of(report, kernels, flavour, programs):
     """Those programs in one guest; what they say, and what the kernel does"""
     vmguest = guest(kernels, flavour, 'selftests', 'export PAGE_HINTING_DEFAULTS=1\n'
