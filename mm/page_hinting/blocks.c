@@ -56,7 +56,7 @@ unsigned long page_hinting_window_pages = SZ_64M >> PAGE_SHIFT;
 /* Memory per kick: on some hosts the work is done inside it. */
 #define BATCH_BYTES		(32UL << 20)
 /* List entries looked at or taken in one hold of the zone lock. */
-#define PULL_VISITS		8
+#define PULL_VISITS		6
 
 /*
  * In page_private() of a block in flight, from the bottom: its order, these
