@@ -11,8 +11,8 @@
  * descriptors are switched off for the whole device, so that nothing is
  * allocated here, and there are never more blocks than the ring has entries.
  *
- * A part of virtio_balloon.c, which alone includes it: a module of two objects
- * could not have that name.
+ * Only virtio_balloon.c includes this. It is no object of its own, as a module
+ * that is linked from two objects cannot have the name of one of them.
  */
 #ifndef _DRIVERS_VIRTIO_VIRTIO_BALLOON_HINTING_H
 #define _DRIVERS_VIRTIO_VIRTIO_BALLOON_HINTING_H
