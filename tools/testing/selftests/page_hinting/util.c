@@ -175,8 +175,7 @@ static unsigned long long read_meminfo(const char *key)
 	return kb * 1024;
 }
 
-/* Free pages that a processor keeps for itself are in no free list. */
-static unsigned long long per_cpu_free(void)
+unsigned long long mem_in_cpu_lists(void)
 {
 	unsigned long long pages = 0, n;
 	char line[128];
@@ -201,7 +200,7 @@ unsigned long long mem_known(void)
 		"MemFree", "Slab", "AnonPages", "Buffers", "Cached",
 		"KernelStack", "PageTables",
 	};
-	unsigned long long bytes = per_cpu_free();
+	unsigned long long bytes = mem_in_cpu_lists();
 	size_t i;
 
 	for (i = 0; i < sizeof(keys) / sizeof(*keys); i++)

@@ -58,6 +58,8 @@ unsigned long long read_event(const char *event);
 
 /* In bytes. */
 unsigned long long mem_free(void);
+/* Free pages in the per-CPU lists, which are not in mem_free(). */
+unsigned long long mem_in_cpu_lists(void);
 unsigned long long mem_available(void);
 /*
  * All that is free or whose user is known. Memory that a driver took from the
