@@ -300,7 +300,7 @@ static bool set_limits(struct pull *pull, unsigned int capacity)
  * A block that is larger than what may be taken is split, and the rest of it
  * stays.
  *
- * Context: The zone's thread or a flush, under SRCU, may sleep. Takes the zone
+ * Context: The zone's thread, under SRCU, may sleep. Takes the zone
  *	lock, for PULL_VISITS list entries at a time.
  * Return: how many pages were taken.
  */
@@ -340,18 +340,13 @@ unsigned long page_hinting_pull(struct page_hinting_zone *pz, unsigned int order
 	return pull.pages;
 }
 
-/*
- * Offline -> free again, unless somebody else holds a reference right now. Sets
- * @made_room if the zone's last pull had found no room.
- */
-static bool put_back(struct page_hinting_zone *pz, struct page *page,
-		     bool *made_room)
+/* Offline -> free again, unless somebody else holds a reference right now. */
+static bool put_back(struct page_hinting_zone *pz, struct page *page)
 {
 	unsigned long private = page_private(page);
 	unsigned int order = page_hinting_block_order(page);
 
 	lockdep_assert_held(&pz->zone->lock);
-	*made_room = false;
 	if (!page_ref_freeze(page, 1)) {
 		set_page_private(page, private | BLOCK_WAITS);
 		list_move_tail(&page->lru, &pz->retry);
@@ -362,7 +357,9 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page,
 	__ClearPageOffline(page);
 	set_page_private(page, 0);
 	page_hinting_put_in(pz, page, order, private & BLOCK_ACKNOWLEDGED);
-	*made_room = pz->wants_room;
+	/* The thread may sleep as it had found no room; it sees what it does itself. */
+	if (pz->wants_room && current != pz->task)
+		page_hinting_wake_later(pz, PAGE_HINTING_EV_HARVEST);
 	WRITE_ONCE(pz->wants_room, false);
 	return true;
 }
@@ -379,30 +376,23 @@ static void acknowledge(struct page *page, unsigned int order)
  * @page: what the provider says is the block
  * @acknowledged: the host has acknowledged it; otherwise it comes back without
  *	an answer
- * @made_room: is set to whether the zone's last pull had found no room, and
- *	there is some now
  *
  * Offline -> Buddy|Offline, or -> Buddy. If somebody holds a reference to it,
  * that is tried again later.
  *
- * Context: Process context, under SRCU or the mutex, so that the zone stays.
- *	Takes the zone lock, for one block.
- * Return: the block's zone; NULL if that is no block that the provider had,
- *	and nothing was done then.
+ * Context: Process context. Takes the zone lock, for one block.
+ * Return: false if that is no block that the provider had, and nothing was done.
  */
-struct page_hinting_zone *page_hinting_put_back(struct page *page,
-						bool acknowledged,
-						bool *made_room)
+bool page_hinting_put_back(struct page *page, bool acknowledged)
 {
 	struct zone *zone = page_zone(page);
 	struct page_hinting_zone *pz;
 	unsigned int order;
 
-	*made_room = false;
 	guard(spinlock_irqsave)(&zone->lock);
 	pz = zone->hinting;
 	if (!pz || !is_with_provider(page))
-		return NULL;
+		return false;
 	order = page_hinting_block_order(page);
 	if (acknowledged) {
 		acknowledge(page, order);
@@ -410,25 +400,28 @@ struct page_hinting_zone *page_hinting_put_back(struct page *page,
 		trace_page_hinting_return(page, order);
 		count_vm_events(PAGE_HINTING_RETURNED, 1UL << order);
 	}
-	put_back(pz, page, made_room);
-	return pz;
+	put_back(pz, page);
+	return true;
 }
 
 /**
- * page_hinting_retry - try again to free a block that was referenced
+ * page_hinting_retry - try again to free blocks that were referenced
  * @pz: the zone
- * @made_room: see page_hinting_put_back()
  *
- * Context: Process context. Takes the zone lock, for one block.
- * Return: false if there is none, or somebody still holds a reference.
+ * Up to the first that is still referenced, which goes to the end of the list.
+ *
+ * Context: Process context. Takes the zone lock, for one block at a time.
  */
-bool page_hinting_retry(struct page_hinting_zone *pz, bool *made_room)
+void page_hinting_retry(struct page_hinting_zone *pz)
 {
 	struct page *page;
+	bool is_free;
 
-	guard(spinlock_irqsave)(&pz->zone->lock);
-	page = list_first_entry_or_null(&pz->retry, struct page, lru);
-	return page && put_back(pz, page, made_room);
+	do {
+		guard(spinlock_irqsave)(&pz->zone->lock);
+		page = list_first_entry_or_null(&pz->retry, struct page, lru);
+		is_free = page && put_back(pz, page);
+	} while (is_free);
 }
 
 /**

@@ -38,10 +38,8 @@ static inline unsigned int page_hinting_block_order(const struct page *page)
 unsigned long page_hinting_pull(struct page_hinting_zone *pz, unsigned int order,
 				unsigned long want_pages, unsigned int capacity,
 				struct page_hinting_batch *batch);
-struct page_hinting_zone *page_hinting_put_back(struct page *page,
-						bool acknowledged,
-						bool *made_room);
-bool page_hinting_retry(struct page_hinting_zone *pz, bool *made_room);
+bool page_hinting_put_back(struct page *page, bool acknowledged);
+void page_hinting_retry(struct page_hinting_zone *pz);
 void page_hinting_void_retried(struct page_hinting_zone *pz);
 void page_hinting_give_up(struct page_hinting_zone *pz, bool all);
 bool page_hinting_range_in_flight(struct page_hinting_zone *pz,

@@ -30,7 +30,7 @@ EXPORT_SYMBOL_GPL(page_hinting_key);
 /* What is registered and enabled, the knobs, and the list of zones. */
 DEFINE_MUTEX(page_hinting_mutex);
 
-/* For readers of the device and of the list of zones. */
+/* For who uses the device, or counts blocks, while hinting runs. */
 DEFINE_SRCU(page_hinting_srcu);
 
 enum page_hinting_state page_hinting_state;
@@ -124,7 +124,7 @@ static void count_anew(void)
 {
 	struct page_hinting_zone *pz;
 
-	list_for_each_entry(pz, &page_hinting_zones, node) {
+	page_hinting_for_each_zone(pz) {
 		page_hinting_count_start(pz);
 		page_hinting_void_retried(pz);
 	}
@@ -144,7 +144,7 @@ static void stop_running(void)
 
 	quiesce(PAGE_HINTING_DISABLED);
 	static_branch_disable(&page_hinting_key);
-	list_for_each_entry(pz, &page_hinting_zones, node)
+	page_hinting_for_each_zone(pz)
 		page_hinting_count_stop(pz);
 }
 
@@ -165,7 +165,7 @@ void page_hinting_enable(bool enable)
 	WRITE_ONCE(page_hinting_enabled, enable);
 	/* Not between page_hinting_unregister() and the end of the reset. */
 	if (enable && registered)
-		page_hinting_zones_update();
+		page_hinting_threads_update();
 	if (enable && registered && page_hinting_state == PAGE_HINTING_DISABLED)
 		start_running();
 	else if (!enable && page_hinting_state == PAGE_HINTING_RUNNING)
@@ -202,7 +202,7 @@ void page_hinting_set_order(unsigned int min_order, bool by_user)
 	order_is_by_user = by_user;
 	min_order = max(min_order, page_hinting_safe_order);
 	WRITE_ONCE(page_hinting_min_order, min_order);
-	list_for_each_entry(pz, &page_hinting_zones, node)
+	page_hinting_for_each_zone(pz)
 		page_hinting_set_orders(pz, min_order,
 					page_hinting_reach_order());
 	page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
@@ -321,7 +321,7 @@ int page_hinting_register(struct page_hinting_device *dev)
 	registered = dev;
 	rcu_assign_pointer(page_hinting_dev, dev);
 	set_state(PAGE_HINTING_DISABLED);
-	page_hinting_zones_update();
+	page_hinting_threads_update();
 	if (page_hinting_enabled)
 		start_running();
 	pr_info("free memory goes to the host, from order %u on, when idle from order %u%s\n",
@@ -396,7 +396,7 @@ void page_hinting_resume(struct page_hinting_device *dev)
 		return;
 	WRITE_ONCE(page_hinting_host_is_gone, false);
 	rcu_assign_pointer(page_hinting_dev, dev);
-	page_hinting_zones_update();
+	page_hinting_threads_update();
 	if (page_hinting_state != PAGE_HINTING_SUSPENDED)
 		return;
 	if (page_hinting_enabled)
@@ -418,12 +418,9 @@ EXPORT_SYMBOL_GPL(page_hinting_resume);
  */
 void page_hinting_abort(struct page_hinting_device *dev, struct page *page)
 {
-	int idx = srcu_read_lock(&page_hinting_srcu);
-
-	if (!page_hinting_take_back(page))
+	if (!page_hinting_put_back(page, false))
 		pr_err_ratelimited("the driver gave back pfn %#lx, which it did not have\n",
 				   page_to_pfn(page));
-	srcu_read_unlock(&page_hinting_srcu, idx);
 }
 EXPORT_SYMBOL_GPL(page_hinting_abort);
 
@@ -441,7 +438,7 @@ void page_hinting_reset_done(struct page_hinting_device *dev)
 	struct page_hinting_zone *pz;
 
 	guard(mutex)(&page_hinting_mutex);
-	list_for_each_entry(pz, &page_hinting_zones, node)
+	page_hinting_for_each_zone(pz)
 		page_hinting_give_up(pz, false);
 	if (registered || page_hinting_state == PAGE_HINTING_NO_DEVICE)
 		return;
@@ -449,7 +446,7 @@ void page_hinting_reset_done(struct page_hinting_device *dev)
 	set_state(PAGE_HINTING_NO_DEVICE);
 	/* Let who holds a reference to a block drop it. */
 	page_hinting_wait_home(NULL, 0, ULONG_MAX, PAGE_HINTING_WAIT_HOME_MS);
-	page_hinting_zones_destroy();
+	page_hinting_threads_stop();
 }
 EXPORT_SYMBOL_GPL(page_hinting_reset_done);
 

@@ -39,11 +39,8 @@ struct page_hinting_device __rcu *page_hinting_dev;
 /* It will answer no more, until another one is registered or it resumes. */
 bool page_hinting_host_is_gone;
 
-/* Where a flush waits for blocks to come home. */
+/* Where a flush waits for the zones' threads. */
 DECLARE_WAIT_QUEUE_HEAD(page_hinting_flush_wait);
-
-/* Written under the mutex of flushes. */
-bool page_hinting_flushing;
 
 /**
  * page_hinting_pages_in_flight - what is not home
@@ -57,10 +54,8 @@ unsigned long page_hinting_pages_in_flight(void)
 	struct page_hinting_zone *pz;
 	unsigned long pages = 0;
 
-	rcu_read_lock();
-	list_for_each_entry_rcu(pz, &page_hinting_zones, node)
+	page_hinting_for_each_zone(pz)
 		pages += READ_ONCE(pz->in_flight_pages);
-	rcu_read_unlock();
 	return pages;
 }
 
@@ -92,28 +87,6 @@ static bool host_plays_dead(void)
 	return false;
 }
 #endif
-
-/*
- * A zone has room again. Its thread may sleep as it had found none: whoever else
- * brings a block home wakes it.
- */
-static void wake_if_room(struct page_hinting_zone *pz, bool made_room)
-{
-	if (made_room && current != pz->task)
-		page_hinting_wake(pz, PAGE_HINTING_EV_HARVEST);
-}
-
-/* Returns false if that is no block that the provider had. */
-static bool take_home(struct page *page, bool acknowledged)
-{
-	struct page_hinting_zone *pz;
-	bool made_room;
-
-	pz = page_hinting_put_back(page, acknowledged, &made_room);
-	if (pz)
-		wake_if_room(pz, made_room);
-	return pz;
-}
 
 static void host_has_gone(int err)
 {
@@ -147,13 +120,11 @@ unsigned int page_hinting_harvest(struct page_hinting_device *dev)
 			break;
 		}
 		for (i = 0; i < nr; i++)
-			if (!take_home(used[i].page, true))
+			if (!page_hinting_put_back(used[i].page, true))
 				pr_err_ratelimited("the host acknowledged pfn %#lx, which it did not have\n",
 						   page_to_pfn(used[i].page));
 		total += nr;
 	} while (nr == ARRAY_SIZE(used));
-	if (total)
-		wake_up(&page_hinting_flush_wait);
 	return total;
 }
 
@@ -162,21 +133,6 @@ static bool arm(struct page_hinting_device *dev)
 {
 	return READ_ONCE(page_hinting_host_is_gone) || host_plays_dead() ||
 	       dev->ops->arm(dev);
-}
-
-/**
- * page_hinting_take_back - the provider returns a block unacknowledged
- * @page: what the provider says is the block
- *
- * Context: Process context, under SRCU or the mutex.
- * Return: false if that is no block that the provider had, and nothing was done.
- */
-bool page_hinting_take_back(struct page *page)
-{
-	bool ok = take_home(page, false);
-
-	wake_up(&page_hinting_flush_wait);
-	return ok;
 }
 
 /*
@@ -196,13 +152,13 @@ static unsigned long submit(struct page_hinting_device *dev,
 		unsigned int order = page_hinting_block_order(page);
 
 		if (WARN_ON_ONCE(order < page_hinting_safe_order)) {
-			page_hinting_take_back(page);
+			page_hinting_put_back(page, false);
 			continue;
 		}
 		trace_page_hinting_submit(page, order);
 		/* From here on it may be home at any time. */
 		if (dev->ops->submit(dev, page, order)) {
-			page_hinting_take_back(page);
+			page_hinting_put_back(page, false);
 			continue;
 		}
 		pages += 1UL << order;
@@ -220,14 +176,13 @@ static unsigned long submit(struct page_hinting_device *dev,
  *	not allow more
  * @nr_home: is set to how many blocks, of any zone, the host was done with
  *
- * One batch per SRCU section, because stopping the device and removing a zone
- * wait for it. The zone's thread pulls nothing while a flush goes on.
+ * One batch per SRCU section, because whoever stops hinting waits for it.
  *
- * Context: The zone's thread, or under SRCU. May sleep.
+ * Context: The zone's thread. May sleep.
  * Return: how many pages were submitted; 0 if there was nothing to pull, no
  *	room, or too little free; -EAGAIN if nothing was submitted because the
- *	zone is left alone or still counted, hinting stops, a flush goes on,
- *	or the provider refused all.
+ *	zone is left alone or still counted, hinting stops, or the provider
+ *	refused all.
  */
 long page_hinting_hint_batch(struct page_hinting_zone *pz, unsigned int order,
 			     unsigned long want_pages, unsigned int *nr_home)
@@ -239,9 +194,7 @@ long page_hinting_hint_batch(struct page_hinting_zone *pz, unsigned int order,
 
 	*nr_home = 0;
 	dev = srcu_dereference(page_hinting_dev, &page_hinting_srcu);
-	/* Pairs with page_hinting_flush(), which waits for such sections. */
-	if (dev && page_hinting_may_pull(pz) &&
-	    !(READ_ONCE(page_hinting_flushing) && current == pz->task)) {
+	if (dev && page_hinting_may_pull(pz)) {
 		page_hinting_pull(pz, order, want_pages, dev->capacity, &batch);
 		if (batch.nr)
 			pages = submit(dev, &batch);
@@ -266,24 +219,6 @@ void page_hinting_notify(struct page_hinting_device *dev)
 	page_hinting_wake_all(PAGE_HINTING_EV_HARVEST);
 }
 EXPORT_SYMBOL_GPL(page_hinting_notify);
-
-/**
- * page_hinting_retry_all - free blocks that waited for others' references
- * @pz: their zone
- *
- * Up to the first that is still referenced, which goes to the end of the list.
- *
- * Context: Process context, under SRCU or the mutex, or the zone's thread.
- */
-void page_hinting_retry_all(struct page_hinting_zone *pz)
-{
-	bool made_room;
-
-	while (page_hinting_retry(pz, &made_room)) {
-		wake_if_room(pz, made_room);
-		wake_up(&page_hinting_flush_wait);
-	}
-}
 
 /**
  * page_hinting_bring_home - harvest, if there is a device
@@ -322,20 +257,12 @@ bool page_hinting_host_was_faster(void)
 	return faster;
 }
 
-/**
- * page_hinting_retry_zones - page_hinting_retry_all() for all zones
- *
- * Context: Process context.
- */
-void page_hinting_retry_zones(void)
+static void retry_zones(void)
 {
-	int idx = srcu_read_lock(&page_hinting_srcu);
 	struct page_hinting_zone *pz;
 
-	list_for_each_entry_srcu(pz, &page_hinting_zones, node,
-				 srcu_read_lock_held(&page_hinting_srcu))
-		page_hinting_retry_all(pz);
-	srcu_read_unlock(&page_hinting_srcu, idx);
+	page_hinting_for_each_zone(pz)
+		page_hinting_retry(pz);
 }
 
 static bool nothing_is_in_flight(struct page_hinting_zone *pz,
@@ -355,7 +282,7 @@ static bool nothing_is_in_flight(struct page_hinting_zone *pz,
  * Without the help of the threads, and so also where these are on their way out.
  * Only for who made sure that no more of it is submitted.
  *
- * Context: Process context, may sleep; with @pz, under SRCU or the mutex.
+ * Context: Process context, may sleep.
  * Return: false if some still is in flight.
  */
 bool page_hinting_wait_home(struct page_hinting_zone *pz,
@@ -366,7 +293,7 @@ bool page_hinting_wait_home(struct page_hinting_zone *pz,
 
 	while (!nothing_is_in_flight(pz, start_pfn, end_pfn)) {
 		page_hinting_bring_home();
-		page_hinting_retry_zones();
+		retry_zones();
 		if (nothing_is_in_flight(pz, start_pfn, end_pfn))
 			break;
 		if (time_after(jiffies, deadline))

@@ -22,18 +22,13 @@
 
 extern struct page_hinting_device __rcu *page_hinting_dev;
 extern struct wait_queue_head page_hinting_flush_wait;
-/* Set by a flush: the policy rests, and the zones' threads pull nothing. */
-extern bool page_hinting_flushing;
 
 unsigned long page_hinting_pages_in_flight(void);
 long page_hinting_hint_batch(struct page_hinting_zone *pz, unsigned int order,
 			     unsigned long want_pages, unsigned int *nr_home);
 unsigned int page_hinting_harvest(struct page_hinting_device *dev);
 void page_hinting_bring_home(void);
-void page_hinting_retry_all(struct page_hinting_zone *pz);
-void page_hinting_retry_zones(void);
 bool page_hinting_host_was_faster(void);
-bool page_hinting_take_back(struct page *page);
 bool page_hinting_wait_home(struct page_hinting_zone *pz,
 			    unsigned long start_pfn, unsigned long end_pfn,
 			    unsigned int patience_ms);

@@ -97,14 +97,7 @@ static void count_unhinted(struct page_hinting_zone *pz, unsigned int order,
 	if (!pz->armed || !is_enough(pz))
 		return;
 	pz->armed = false;
-	/*
-	 * Waking a task needs locks that nest outside zone->lock. Not while
-	 * suspended: per-CPU lists are drained with interrupts off before a
-	 * hibernation image is taken, and work that is pending in the image
-	 * would be pending for ever. Resuming wakes the thread.
-	 */
-	if (page_hinting_get_state() == PAGE_HINTING_RUNNING)
-		irq_work_queue(&pz->freed_work);
+	page_hinting_wake_later(pz, PAGE_HINTING_EV_FREED);
 }
 
 static void uncount_unhinted(struct page_hinting_zone *pz, unsigned int order,
@@ -569,6 +562,9 @@ void page_hinting_count_stop(struct page_hinting_zone *pz)
 	unsigned long pfn, end_pfn;
 
 	page_hinting_count_start(pz);
+	/* What is back meanwhile is not seen. */
+	scoped_guard(spinlock_irqsave, &pz->zone->lock)
+		pz->away_pages = 0;
 	get_span(pz->zone, &pfn, &end_pfn);
 	while (pfn < end_pfn) {
 		scoped_guard(spinlock_irqsave, &pz->zone->lock)

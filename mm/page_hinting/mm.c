@@ -45,18 +45,16 @@ void __page_hinting_back_off(gfp_t gfp_mask, unsigned int order,
 	struct zoneref *z;
 	struct zone *zone;
 
-	rcu_read_lock();
 	for_each_zone_zonelist_nodemask(zone, z, ac->zonelist,
 					ac->highest_zoneidx, ac->nodemask) {
 		if (!cpuset_zone_allowed(zone, gfp_mask))
 			continue;
-		/* Pairs with publish_zone() and remove_zone(). */
+		/* Pairs with publish_zone(). */
 		pz = READ_ONCE(zone->hinting);
 		if (pz && (order <= PAGE_ALLOC_COSTLY_ORDER ||
 			   READ_ONCE(pz->in_flight_pages)))
 			page_hinting_back_off_zone(pz);
 	}
-	rcu_read_unlock();
 }
 
 /*
@@ -73,7 +71,6 @@ static void arm_again(void)
 void __page_hinting_drain_range(unsigned long start_pfn, unsigned long end_pfn)
 {
 	struct zone *zone = page_zone(pfn_to_page(start_pfn));
-	int idx = srcu_read_lock(&page_hinting_srcu);
 	struct page_hinting_zone *pz = READ_ONCE(zone->hinting);
 
 	might_sleep();
@@ -91,7 +88,6 @@ void __page_hinting_drain_range(unsigned long start_pfn, unsigned long end_pfn)
 		page_hinting_be_quiet(pz, PAGE_HINTING_WAIT_HOME_MS);
 		arm_again();
 	}
-	srcu_read_unlock(&page_hinting_srcu, idx);
 }
 
 /*
@@ -111,10 +107,8 @@ static int oom_callback(struct notifier_block *nb, unsigned long unused,
 	if (!before)
 		return NOTIFY_OK;
 
-	rcu_read_lock();
-	list_for_each_entry_rcu(pz, &page_hinting_zones, node)
+	page_hinting_for_each_zone(pz)
 		page_hinting_be_quiet(pz, PAGE_HINTING_BACK_OFF_MS);
-	rcu_read_unlock();
 	home = page_hinting_wait_home(NULL, 0, ULONG_MAX,
 				      READ_ONCE(is_silent) ? 0 :
 				      PAGE_HINTING_WAIT_HOME_MS);
@@ -169,7 +163,7 @@ static void update_zones_work(struct work_struct *work)
 {
 	mutex_lock(&page_hinting_mutex);
 	if (page_hinting_get_state() != PAGE_HINTING_NO_DEVICE)
-		page_hinting_zones_update();
+		page_hinting_threads_update();
 	mutex_unlock(&page_hinting_mutex);
 }
 
@@ -206,14 +200,12 @@ void __page_hinting_show_mem(void)
 {
 	struct page_hinting_zone *pz;
 
-	rcu_read_lock();
-	list_for_each_entry_rcu(pz, &page_hinting_zones, node)
+	page_hinting_for_each_zone(pz)
 		pr_info("Node %d %s hinted:%lukB unhinted:%lukB in_flight:%lukB\n",
 			zone_to_nid(pz->zone), pz->zone->name,
 			data_race(pz->hinted_pages) << (PAGE_SHIFT - 10),
 			data_race(pz->unhinted_pages) << (PAGE_SHIFT - 10),
 			READ_ONCE(pz->in_flight_pages) << (PAGE_SHIFT - 10));
-	rcu_read_unlock();
 }
 
 /* What a CPU's list holds. An empty zone has none any more; vmstat asks the same. */
@@ -243,8 +235,7 @@ static void look_at_lists(struct work_struct *work)
 	struct page_hinting_zone *pz;
 	bool again = false;
 
-	rcu_read_lock();
-	list_for_each_entry_rcu(pz, &page_hinting_zones, node) {
+	page_hinting_for_each_zone(pz) {
 		unsigned long pages = 0;
 		bool used = false;
 		int cpu;
@@ -257,7 +248,6 @@ static void look_at_lists(struct work_struct *work)
 			page_hinting_wake(pz, PAGE_HINTING_EV_LISTS);
 		again |= used;
 	}
-	rcu_read_unlock();
 	if (again && page_hinting_get_state() == PAGE_HINTING_RUNNING)
 		schedule_delayed_work(to_delayed_work(work),
 				      msecs_to_jiffies(LISTS_MS));
@@ -288,11 +278,9 @@ void __page_hinting_cpu_idle(void)
 
 	if (delayed_work_pending(&lists_work))
 		return;
-	rcu_read_lock();
-	list_for_each_entry_rcu(pz, &page_hinting_zones, node)
+	page_hinting_for_each_zone(pz)
 		if (list_was_used(pz, smp_processor_id()))
 			irq_work_queue(&lists_irq_work);
-	rcu_read_unlock();
 }
 
 /* How often the guest was restored. Written under the mutex. */

@@ -9,9 +9,7 @@
 #include <linux/debugfs.h>
 #include <linux/kstrtox.h>
 #include <linux/mm.h>
-#include <linux/percpu.h>
 #include <linux/seq_file.h>
-#include <linux/slab.h>
 #include <linux/sysfs.h>
 
 #include "control.h"
@@ -176,9 +174,16 @@ static const struct attribute_group page_hinting_group = {
 	.attrs = page_hinting_attrs,
 };
 
+/* There is one, as its files are made last, and go first. */
 static struct page_hinting_zone *to_zone(struct kobject *kobj)
 {
-	return container_of(kobj, struct page_hinting_zone, kobj);
+	struct page_hinting_zone *pz;
+
+	/* Pairs with show_zone() and hide_zone(). */
+	page_hinting_for_each_zone(pz)
+		if (READ_ONCE(pz->kobj) == kobj)
+			break;
+	return pz;
 }
 
 static u64 to_bytes(unsigned long pages)
@@ -243,18 +248,9 @@ static struct attribute *zone_attrs[] = {
 	&stat_attr.attr,
 	NULL,
 };
-ATTRIBUTE_GROUPS(zone);
 
-static void release_zone(struct kobject *kobj)
-{
-	free_percpu(to_zone(kobj)->lists);
-	kfree(to_zone(kobj));
-}
-
-const struct kobj_type page_hinting_zone_ktype = {
-	.release = release_zone,
-	.sysfs_ops = &kobj_sysfs_ops,
-	.default_groups = zone_groups,
+const struct attribute_group page_hinting_zone_group = {
+	.attrs = zone_attrs,
 };
 
 /* In kB, as in /proc/meminfo. */
@@ -309,8 +305,7 @@ static int policy_show(struct seq_file *m, void *unused)
 {
 	struct page_hinting_zone *pz;
 
-	guard(mutex)(&page_hinting_mutex);
-	list_for_each_entry(pz, &page_hinting_zones, node)
+	page_hinting_for_each_zone(pz)
 		show_policy(m, pz);
 	return 0;
 }

@@ -22,6 +22,7 @@
 #include <linux/printk.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/sysfs.h>
 #include <linux/vmstat.h>
 #include <trace/events/page_hinting.h>
 
@@ -33,10 +34,15 @@
 /* While nothing may be pulled, look this often at first, and then ever less. */
 #define LOOK_MIN_MS		50
 #define LOOK_MAX_MS		10000
+/* In pages: so much is hinted between two looks whether a flush was given up. */
+#define FLUSH_SLICE_PAGES	max(PAGE_HINTING_SLICE_PAGES, MAX_ORDER_NR_PAGES)
 /* Try this often to take back a block that somebody holds a reference to. */
 #define RETRY_MS		10
 
-/* The zones that are hinted. */
+/*
+ * The zones that were ever hinted. Added to under the mutex, and read without a
+ * lock, as none is removed.
+ */
 LIST_HEAD(page_hinting_zones);
 
 /* What the threads follow, written under the mutex; they read each once. */
@@ -44,33 +50,33 @@ unsigned int page_hinting_min_order;
 unsigned int page_hinting_idle_min_order;
 unsigned int page_hinting_refault_cost_ms = PAGE_HINTING_REFAULT_COST_MS;
 
-static void memory_was_freed(struct irq_work *work)
+static void wake_thread(struct irq_work *work)
 {
-	page_hinting_wake(container_of(work, struct page_hinting_zone,
-				       freed_work), PAGE_HINTING_EV_FREED);
+	wake_up(&container_of(work, struct page_hinting_zone, wake_work)->wait);
 }
 
 /*
  * Submit up to @pages in blocks of @order and above or, if @order is below the
  * zone's minimum order, only in blocks below that. Less if the zone's window or
- * a watermark does not allow more. Returns how many pages.
+ * a watermark does not allow more. Returns how many pages; if there are none,
+ * whatever page_hinting_hint_batch() has said last.
  */
-static unsigned long hint(struct page_hinting_zone *pz, unsigned int order,
-			  unsigned long pages)
+static long hint(struct page_hinting_zone *pz, unsigned int order,
+		 unsigned long pages)
 {
 	unsigned long left_pages = pages;
 	unsigned int nr_home;
+	long submitted = 0;
 
 	while (left_pages >> order && !kthread_should_stop()) {
-		long submitted = page_hinting_hint_batch(pz, order, left_pages,
-							 &nr_home);
-
+		submitted = page_hinting_hint_batch(pz, order, left_pages,
+						    &nr_home);
 		if (submitted <= 0 && !nr_home)
 			break;
 		left_pages -= clamp_t(long, submitted, 0, left_pages);
 		cond_resched();
 	}
-	return pages - left_pages;
+	return pages - left_pages ?: min(submitted, 0L);
 }
 
 /*
@@ -82,15 +88,65 @@ static bool hint_idle(struct page_hinting_zone *pz,
 {
 	/* Pairs with page_hinting_set_orders(). */
 	unsigned int min_order = READ_ONCE(pz->min_order);
-	unsigned long pages;
+	bool hinted = hint(pz, min_order, advice->hint_pages) > 0;
 
-	pages = hint(pz, min_order, advice->hint_pages);
 	/* The orders may have changed meanwhile: the thread is told. */
 	if (advice->small_order < min_order && !READ_ONCE(pz->wants_room))
-		pages += hint(pz, advice->small_order, advice->small_pages);
+		hinted |= hint(pz, advice->small_order, advice->small_pages) > 0;
 	/* Less than a block cannot be hinted, which is no sign of pressure. */
-	return pages || !(advice->hint_pages >> min_order ||
-			  advice->small_pages >> advice->small_order);
+	return hinted || !(advice->hint_pages >> min_order ||
+			   advice->small_pages >> advice->small_order);
+}
+
+/* Smaller blocks only when no larger one is left. As hint(). */
+static long hint_all(struct page_hinting_zone *pz, unsigned long pages)
+{
+	/* Pairs with page_hinting_set_orders(), which may come any time. */
+	unsigned int min_order = READ_ONCE(pz->min_order);
+	unsigned int reach_order = READ_ONCE(pz->reach_order);
+	long large = hint(pz, min_order, pages), small;
+
+	if (large < 0 || READ_ONCE(pz->wants_room) || reach_order >= min_order)
+		return large;
+	small = hint(pz, reach_order, pages - large);
+	return large + max(small, 0L) ?: small;
+}
+
+/*
+ * Hint for a flush, whatever the policy would keep. What is hinted is as much as
+ * was free when this zone began with it, so that there is an end; what is freed
+ * later may be hinted in its place. Returns the time to sleep.
+ */
+static unsigned long flush_zone(struct page_hinting_zone *pz, unsigned long nr)
+{
+	/* It may be why nothing can be pulled. */
+	bool was_in_flight = READ_ONCE(pz->in_flight_pages);
+	unsigned long quiet;
+	long pages;
+
+	if (pz->begun_nr != nr) {
+		pz->begun_nr = nr;
+		pz->flush_pages = page_hinting_read(pz, &pz->reach_pages);
+	}
+	/* Not all at once, as it may be given up meanwhile. */
+	pages = hint_all(pz, min(pz->flush_pages, FLUSH_SLICE_PAGES));
+	quiet = page_hinting_quiet_left(pz);
+	if (quiet)
+		return quiet + 1;
+	if (pages < 0)
+		return msecs_to_jiffies(RETRY_MS);
+	pz->flush_pages -= pages;
+	if (pages)
+		return 0;
+	/* Whatever comes home wakes the thread. */
+	if (READ_ONCE(pz->in_flight_pages))
+		return MAX_SCHEDULE_TIMEOUT;
+	/* Over, unless this was given up, or another one has begun. */
+	if (!pz->flush_pages || !was_in_flight) {
+		cmpxchg(&pz->flush_nr, nr, 0);
+		wake_up(&page_hinting_flush_wait);
+	}
+	return 0;
 }
 
 static void forget_samples(struct page_hinting_zone *pz)
@@ -157,7 +213,7 @@ static bool count_blocks(struct page_hinting_zone *pz)
 
 /**
  * page_hinting_empty_lists - free what is in a zone's per-CPU lists
- * @zone: the zone
+ * @pz: the zone
  *
  * Each list is emptied under its lock, and no CPU is interrupted. The lists of a
  * zone of which the last memory block goes offline are freed, hence the lock.
@@ -165,23 +221,16 @@ static bool count_blocks(struct page_hinting_zone *pz)
  * Context: Process context, may sleep, not under SRCU. Takes the memory hotplug
  *	lock.
  */
-void page_hinting_empty_lists(struct zone *zone)
+void page_hinting_empty_lists(struct page_hinting_zone *pz)
 {
-	struct page_hinting_zone *pz;
-	int cpu, idx;
+	int cpu;
 
 	get_online_mems();
-	drain_all_pages(zone);
+	drain_all_pages(pz->zone);
 	put_online_mems();
-
-	idx = srcu_read_lock(&page_hinting_srcu);
-	/* Pairs with publish_zone() and remove_zone(). */
-	pz = READ_ONCE(zone->hinting);
 	/* So that a CPU which fills its list again is noticed. */
 	for_each_possible_cpu(cpu)
-		if (pz)
-			WRITE_ONCE(per_cpu_ptr(pz->lists, cpu)->told_pages, 0);
-	srcu_read_unlock(&page_hinting_srcu, idx);
+		WRITE_ONCE(per_cpu_ptr(pz->lists, cpu)->told_pages, 0);
 }
 
 /* What the policy was shown and said, for whoever wants to know. */
@@ -211,11 +260,15 @@ static unsigned long look_and_hint(struct page_hinting_zone *pz)
 {
 	struct page_hinting_advice advice;
 	struct page_hinting_sample sample;
-	unsigned long quiet;
+	unsigned long flush_nr, quiet;
 	bool hinted;
 
-	if (!count_blocks(pz) || READ_ONCE(page_hinting_flushing))
+	/* First: whoever flushes may have voided the count. See ask_zones(). */
+	flush_nr = smp_load_acquire(&pz->flush_nr);
+	if (!count_blocks(pz))
 		return MAX_SCHEDULE_TIMEOUT;
+	if (flush_nr)
+		return flush_zone(pz, flush_nr);
 	page_hinting_take_sample(pz, &sample);
 	sample.freed = pz->freed;
 	pz->freed = false;
@@ -256,7 +309,7 @@ static unsigned long work(struct page_hinting_zone *pz)
 
 	do {
 		page_hinting_bring_home();
-		page_hinting_retry_all(pz);
+		page_hinting_retry(pz);
 		timeout = MAX_SCHEDULE_TIMEOUT;
 		if (page_hinting_get_state() == PAGE_HINTING_RUNNING)
 			timeout = look_and_hint(pz);
@@ -286,7 +339,7 @@ static int page_hinting_thread(void *data)
 
 		if (pz->drain_lists) {
 			pz->drain_lists = false;
-			page_hinting_empty_lists(pz->zone);
+			page_hinting_empty_lists(pz);
 		}
 		timeout = work(pz);
 		wait_event_interruptible_timeout(pz->wait,
@@ -297,44 +350,77 @@ static int page_hinting_thread(void *data)
 	return 0;
 }
 
+/* Waits for who reads its files. */
+static void hide_zone(struct page_hinting_zone *pz)
+{
+	kobject_put(pz->kobj);
+	WRITE_ONCE(pz->kobj, NULL);
+}
+
+static int show_zone(struct page_hinting_zone *pz)
+{
+	char name[32];
+	int err;
+
+	snprintf(name, sizeof(name), "node%d-%s", zone_to_nid(pz->zone),
+		 pz->zone->name);
+	/* Pairs with to_zone(). */
+	WRITE_ONCE(pz->kobj, kobject_create_and_add(name, page_hinting_kobj));
+	if (!pz->kobj)
+		return -ENOMEM;
+	err = sysfs_create_group(pz->kobj, &page_hinting_zone_group);
+	if (err)
+		hide_zone(pz);
+	return err;
+}
+
+/* The thread counts what is free, and forgets what it knew at an earlier time. */
 static int create_thread(struct page_hinting_zone *pz)
 {
-	int nid = zone_to_nid(pz->zone);
+	int nid = zone_to_nid(pz->zone), err = show_zone(pz);
 	struct task_struct *task;
 
+	if (err)
+		return err;
 	task = kthread_create_on_node(page_hinting_thread, pz, nid,
 				      "khintd/%d:%s", nid, pz->zone->name);
-	if (IS_ERR(task))
+	if (IS_ERR(task)) {
+		hide_zone(pz);
 		return PTR_ERR(task);
-	pz->task = task;
+	}
+	WRITE_ONCE(pz->flush_nr, 0);
+	/* Pairs with who reads it without the mutex. */
+	WRITE_ONCE(pz->task, task);
+	wake_up_process(task);
 	return 0;
 }
 
-/* Do not show a zone any more, and free it as soon as nobody reads a file. */
-static void remove_kobject(struct page_hinting_zone *pz)
+static void end_thread(struct page_hinting_zone *pz)
 {
-	kobject_del(&pz->kobj);
-	kobject_put(&pz->kobj);
+	if (!pz->task)
+		return;
+	kthread_stop(pz->task);
+	WRITE_ONCE(pz->task, NULL);
+	page_hinting_count_stop(pz);
+	page_hinting_wait_home(pz, 0, ULONG_MAX, PAGE_HINTING_WAIT_HOME_MS);
+	page_hinting_give_up(pz, true);
+	hide_zone(pz);
+	wake_up(&page_hinting_flush_wait);
 }
 
-static void publish_zone(struct page_hinting_zone *pz)
-{
-	list_add_tail_rcu(&pz->node, &page_hinting_zones);
-	/* Pairs with who reads it without the lock. */
-	scoped_guard(spinlock_irqsave, &pz->zone->lock)
-		WRITE_ONCE(pz->zone->hinting, pz);
-	wake_up_process(pz->task);
-}
-
-/* Add a zone. It starts with nothing counted, which its thread does. */
-static int add_zone(struct zone *zone)
+/* Make a zone known. Nothing of it is counted yet: that is what its thread does. */
+static int publish_zone(struct zone *zone)
 {
 	struct page_hinting_zone *pz;
-	int err;
 
 	pz = kzalloc_node(sizeof(*pz), GFP_KERNEL, zone_to_nid(zone));
 	if (!pz)
 		return -ENOMEM;
+	pz->lists = alloc_percpu(struct page_hinting_list);
+	if (!pz->lists) {
+		kfree(pz);
+		return -ENOMEM;
+	}
 	pz->zone = zone;
 	pz->keep_order = PAGE_HINTING_KEEP_NONE;
 	pz->min_order = page_hinting_min_order;
@@ -343,48 +429,13 @@ static int add_zone(struct zone *zone)
 	INIT_LIST_HEAD(&pz->in_flight);
 	INIT_LIST_HEAD(&pz->retry);
 	init_waitqueue_head(&pz->wait);
-	init_irq_work(&pz->freed_work, memory_was_freed);
+	init_irq_work(&pz->wake_work, wake_thread);
 
-	pz->lists = alloc_percpu(struct page_hinting_list);
-	if (!pz->lists) {
-		kfree(pz);
-		return -ENOMEM;
-	}
-	/* From here on the directory's end is the zone's. */
-	err = kobject_init_and_add(&pz->kobj, &page_hinting_zone_ktype,
-				   page_hinting_kobj, "node%d-%s",
-				   zone_to_nid(zone), zone->name);
-	if (err) {
-		kobject_put(&pz->kobj);
-		return err;
-	}
-	err = create_thread(pz);
-	if (err)
-		remove_kobject(pz);
-	else
-		publish_zone(pz);
-	return err;
-}
-
-static void remove_zone(struct page_hinting_zone *pz)
-{
-	kthread_stop(pz->task);
-	page_hinting_count_stop(pz);
-	/* A flush may be about to pull; from now on it cannot. */
-	synchronize_srcu(&page_hinting_srcu);
-	page_hinting_wait_home(pz, 0, ULONG_MAX, PAGE_HINTING_WAIT_HOME_MS);
-	page_hinting_give_up(pz, true);
-
-	list_del_rcu(&pz->node);
-	scoped_guard(spinlock_irqsave, &pz->zone->lock)
-		WRITE_ONCE(pz->zone->hinting, NULL);
-
-	/* Readers of the list, of zone->hinting, and the last wake-up. */
-	synchronize_srcu(&page_hinting_srcu);
-	synchronize_rcu();
-	irq_work_sync(&pz->freed_work);
-	remove_kobject(pz);
-	wake_up(&page_hinting_flush_wait);
+	list_add_tail_rcu(&pz->node, &page_hinting_zones);
+	/* Pairs with who reads it without the lock. */
+	scoped_guard(spinlock_irqsave, &zone->lock)
+		WRITE_ONCE(zone->hinting, pz);
+	return 0;
 }
 
 static bool zone_matters(struct zone *zone)
@@ -393,8 +444,22 @@ static bool zone_matters(struct zone *zone)
 	       zone_managed_pages(zone) >= ZONE_MIN_BYTES >> PAGE_SHIFT;
 }
 
+static int hint_zone(struct zone *zone)
+{
+	int err = 0;
+
+	if (!zone->hinting)
+		err = publish_zone(zone);
+	if (!err && !zone->hinting->task)
+		err = create_thread(zone->hinting);
+	if (err)
+		pr_warn("node %d, zone %s: not hinted, as its thread did not start: error %d; write 1 to /sys/kernel/mm/page_hinting/enabled to try again\n",
+			zone_to_nid(zone), zone->name, err);
+	return err;
+}
+
 /**
- * page_hinting_zones_update - have a thread for each zone that matters
+ * page_hinting_threads_update - have a thread for each zone that matters
  *
  * A zone that is empty, or became so, has none.
  *
@@ -402,43 +467,34 @@ static bool zone_matters(struct zone *zone)
  * Return: 0, or the error of the last zone whose thread could not be started.
  *	Each is logged; the other zones are hinted.
  */
-int page_hinting_zones_update(void)
+int page_hinting_threads_update(void)
 {
-	struct page_hinting_zone *pz, *next;
+	struct page_hinting_zone *pz;
 	struct zone *zone;
 	int last_err = 0;
 
 	lockdep_assert_held(&page_hinting_mutex);
-	list_for_each_entry_safe(pz, next, &page_hinting_zones, node)
+	page_hinting_for_each_zone(pz)
 		if (!populated_zone(pz->zone))
-			remove_zone(pz);
-
-	for_each_populated_zone(zone) {
-		int err = 0;
-
-		if (!zone->hinting && zone_matters(zone))
-			err = add_zone(zone);
-		if (!err)
-			continue;
-		last_err = err;
-		pr_warn("node %d, zone %s: not hinted, as its thread did not start: error %d; write 1 to /sys/kernel/mm/page_hinting/enabled to try again\n",
-			zone_to_nid(zone), zone->name, err);
-	}
+			end_thread(pz);
+	for_each_populated_zone(zone)
+		if (zone_matters(zone))
+			last_err = hint_zone(zone) ?: last_err;
 	return last_err;
 }
 
 /**
- * page_hinting_zones_destroy - end all threads
+ * page_hinting_threads_stop - end all threads
  *
  * What is still in flight is lost.
  *
  * Context: Process context, under page_hinting_mutex, may sleep.
  */
-void page_hinting_zones_destroy(void)
+void page_hinting_threads_stop(void)
 {
-	struct page_hinting_zone *pz, *next;
+	struct page_hinting_zone *pz;
 
 	lockdep_assert_held(&page_hinting_mutex);
-	list_for_each_entry_safe(pz, next, &page_hinting_zones, node)
-		remove_zone(pz);
+	page_hinting_for_each_zone(pz)
+		end_thread(pz);
 }

@@ -24,12 +24,12 @@ static inline unsigned int page_hinting_reach_order(void)
 	return min(page_hinting_min_order, page_hinting_idle_min_order);
 }
 
-/* A zone's directory, and its parent: see sysfs.c. */
-extern const struct kobj_type page_hinting_zone_ktype;
+/* A zone's files, and the parent of its directory: see sysfs.c. */
+extern const struct attribute_group page_hinting_zone_group;
 extern struct kobject *page_hinting_kobj;
 
-void page_hinting_empty_lists(struct zone *zone);
-int page_hinting_zones_update(void);
-void page_hinting_zones_destroy(void);
+void page_hinting_empty_lists(struct page_hinting_zone *pz);
+int page_hinting_threads_update(void);
+void page_hinting_threads_stop(void);
 
 #endif /* _MM_PAGE_HINTING_THREAD_H */

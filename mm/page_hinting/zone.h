@@ -24,7 +24,7 @@
  *	flush_mutex		one flush at a time
  *	page_hinting_mutex	what is registered and enabled, and the knobs
  *	the hotplug lock	for memory, while per-CPU lists are emptied
- *	page_hinting_srcu	readers use the device and the list of zones
+ *	page_hinting_srcu	readers use the device, or count blocks
  *
  * and inside these, never one in another:
  *
@@ -47,6 +47,7 @@
 #include <linux/mmzone.h>
 #include <linux/mutex.h>
 #include <linux/page_hinting.h>
+#include <linux/rculist.h>
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
 #include <linux/wait.h>
@@ -113,7 +114,7 @@ enum page_hinting_event {
 	PAGE_HINTING_EV_FREED,		/* there is unhinted memory */
 	PAGE_HINTING_EV_HARVEST,	/* the host has acknowledged blocks */
 	PAGE_HINTING_EV_CHANGED,	/* state or knobs are others */
-	PAGE_HINTING_EV_FLUSH,		/* a flush is over */
+	PAGE_HINTING_EV_FLUSH,		/* a flush begins, or was given up */
 	PAGE_HINTING_EV_LISTS,		/* much is in per-CPU lists that were used */
 };
 
@@ -129,13 +130,17 @@ struct page_hinting_list {
 
 /**
  * struct page_hinting_zone - hinting of one zone
+ *
+ * It is never freed, as struct zone is not, so that whoever found it may use it.
+ *
  * @zone: the zone
- * @node: in page_hinting_zones, under the mutex, read under SRCU or RCU
- * @kobj: the zone's directory in sysfs
- * @task: the zone's thread
+ * @node: in page_hinting_zones
+ * @kobj: the zone's directory in sysfs, while it has a thread
+ * @task: the zone's thread; NULL if it has none. Under the mutex; lockless, too
  * @wait: where it sleeps
  * @events: why it is to wake up
- * @freed_work: wakes it from under the zone lock, as memory was freed
+ * @wake_work: wakes it from under the zone lock
+ * @flush_nr: a flush that waits for the zone; 0: none. Lockless.
  * @quiet_until: jiffies; nothing is pulled before. Lockless.
  * @skips: attempts that left memory unhinted, by reason; lockless
  * @nr_unhinted: unhinted blocks per free list. From here on: of marks, under
@@ -179,8 +184,8 @@ struct page_hinting_list {
  * @retry: blocks that the provider has returned, and that cannot be freed yet,
  *	as somebody else holds a reference
  * @nr_in_flight: how many blocks are on both
- * @wants_room: the last pull that got past the watermark, by whomever, found no
- *	room, and nothing has come home since; lockless, too
+ * @wants_room: the last pull that got past the watermark found no room, and
+ *	nothing has come home since; lockless, too
  * @policy: what was learnt. From here on: the thread's.
  * @settle_ms: the policy's settle time, for who wants to know; lockless
  * @refaulted_pages: hinted too early ever; wraps; lockless
@@ -190,15 +195,18 @@ struct page_hinting_list {
  * @freed: it was woken by a free since the last look, or as there is much in the
  *	per-CPU lists
  * @drain_lists: it empties the per-CPU lists next
+ * @begun_nr: the flush that it has begun last
+ * @flush_pages: so much is still to be submitted for it
  */
 struct page_hinting_zone {
 	struct zone *zone;
 	struct list_head node;
-	struct kobject kobj;
+	struct kobject *kobj;
 	struct task_struct *task;
 	wait_queue_head_t wait;
 	unsigned long events;
-	struct irq_work freed_work;
+	struct irq_work wake_work;
+	unsigned long flush_nr;
 	unsigned long quiet_until;
 	unsigned long skips[NR_PAGE_HINTING_REASONS];
 
@@ -241,6 +249,8 @@ struct page_hinting_zone {
 	unsigned int look_in_ms;
 	bool freed;
 	bool drain_lists;
+	unsigned long begun_nr;
+	unsigned long flush_pages;
 };
 
 /*
@@ -273,6 +283,25 @@ static inline void page_hinting_wake(struct page_hinting_zone *pz,
 	wake_up(&pz->wait);
 }
 
+/*
+ * The same from under the zone lock, as to wake a task takes locks outside of it.
+ * Not while suspended: per-CPU lists are drained with interrupts off before a
+ * hibernation image is taken, and work that is pending in the image would be
+ * pending for ever. Resuming wakes all threads.
+ */
+static inline void page_hinting_wake_later(struct page_hinting_zone *pz,
+					   enum page_hinting_event event)
+{
+	if (page_hinting_get_state() != PAGE_HINTING_RUNNING)
+		return;
+	set_bit(event, &pz->events);
+	irq_work_queue(&pz->wake_work);
+}
+
+/* The list only grows. */
+#define page_hinting_for_each_zone(pz) \
+	list_for_each_entry_lockless(pz, &page_hinting_zones, node)
+
 /**
  * page_hinting_wake_all - wake the threads of all zones
  * @event: why; for %PAGE_HINTING_EV_HARVEST, only those with blocks in flight
@@ -283,14 +312,10 @@ static inline void page_hinting_wake_all(enum page_hinting_event event)
 {
 	struct page_hinting_zone *pz;
 
-	rcu_read_lock();
-	list_for_each_entry_rcu(pz, &page_hinting_zones, node) {
-		if (event == PAGE_HINTING_EV_HARVEST &&
-		    !READ_ONCE(pz->in_flight_pages))
-			continue;
-		page_hinting_wake(pz, event);
-	}
-	rcu_read_unlock();
+	page_hinting_for_each_zone(pz)
+		if (event != PAGE_HINTING_EV_HARVEST ||
+		    READ_ONCE(pz->in_flight_pages))
+			page_hinting_wake(pz, event);
 }
 
 /* Memory was left unhinted. A flush may count as well, and one may be lost. */

@@ -43,12 +43,15 @@
  * @silent: it keeps what it gets
  * @refuses: it takes nothing
  * @broken: it says so
+ * @holds: whoever harvests waits in it
+ * @holding: somebody does
  * @arms_late: once, when the per-CPU lists are to be emptied, it makes the
  *	thread look again first
  * @delay_us: of slow_host() for each block, and for each kick
  * @least_order: of the smallest block that it ever got
  * @most_pages: the most it had at a time
  * @seen_pages: all that it ever got
+ * @before_pages: what the first zone's earlier hosts have acknowledged
  */
 struct host {
 	struct page_hinting_device dev;
@@ -60,11 +63,14 @@ struct host {
 	bool silent;
 	bool refuses;
 	bool broken;
+	bool holds;
+	bool holding;
 	bool arms_late;
 	unsigned int delay_us;
 	unsigned int least_order;
 	unsigned long most_pages;
 	unsigned long seen_pages;
+	unsigned long before_pages;
 };
 
 static struct host *to_host(struct page_hinting_device *dev)
@@ -126,6 +132,10 @@ static int host_harvest(struct page_hinting_device *dev,
 
 	if (READ_ONCE(host->broken))
 		return -EIO;
+	while (READ_ONCE(host->holds)) {
+		WRITE_ONCE(host->holding, true);
+		fsleep(USEC_PER_MSEC);
+	}
 	spin_lock(&host->lock);
 	while (nr < max && host->nr_used)
 		used[nr++].page = host->used[--host->nr_used];
@@ -229,11 +239,14 @@ static int host_init(struct kunit *test)
 	test->priv = host;
 
 	set_knobs(TEST_SETTLE_MS, SZ_64M, pageblock_order);
+	if (!list_empty(&page_hinting_zones))
+		host->before_pages = pages_of(&first_zone()->acknowledged_pages);
 	err = page_hinting_register(&host->dev);
 	if (err == -EBUSY)
 		kunit_skip(test, "a real host is in use");
 	KUNIT_ASSERT_EQ(test, err, 0);
 	KUNIT_ASSERT_FALSE(test, list_empty(&page_hinting_zones));
+	KUNIT_ASSERT_NOT_NULL(test, first_zone()->task);
 	return 0;
 }
 
@@ -298,7 +311,7 @@ static void idle_memory_is_hinted(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
 	expect_counts(test);
 	KUNIT_EXPECT_EQ(test, pages_of(&first_zone()->acknowledged_pages),
-			host->seen_pages);
+			host->before_pages + host->seen_pages);
 }
 
 /* Read the kernel's log on to its end. Return: was @text in it? */
@@ -754,7 +767,10 @@ static void counts_survive_a_storm(struct kunit *test)
 static void enabled_before_the_reset(struct kunit *test)
 {
 	struct host *host = test->priv;
+	unsigned long pages;
 
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	pages = pages_of(&first_zone()->acknowledged_pages);
 	page_hinting_unregister(&host->dev);
 	mutex_lock(&page_hinting_mutex);
 	page_hinting_enable(false);
@@ -763,10 +779,14 @@ static void enabled_before_the_reset(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, static_key_enabled(&page_hinting_key));
 	host_reset(host, true);
 	KUNIT_EXPECT_FALSE(test, static_key_enabled(&page_hinting_key));
-	KUNIT_EXPECT_TRUE(test, list_empty(&page_hinting_zones));
+	KUNIT_EXPECT_PTR_EQ(test, first_zone()->task, NULL);
 
 	KUNIT_ASSERT_EQ(test, page_hinting_register(&host->dev), 0);
 	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+	/* A zone's totals outlive its thread. */
+	KUNIT_EXPECT_GE(test, pages_of(&first_zone()->acknowledged_pages) - pages,
+			pages_of(&first_zone()->hinted_pages));
+	expect_counts(test);
 }
 
 static void disabled_means_no_marks(struct kunit *test)
@@ -980,7 +1000,7 @@ static void flush_hints_what_is_kept(struct kunit *test)
 	seen_pages = host->seen_pages;
 	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), 0);
 	KUNIT_EXPECT_TRUE(test, all_hinted());
-	list_for_each_entry(pz, &page_hinting_zones, node)
+	page_hinting_for_each_zone(pz)
 		KUNIT_EXPECT_EQ(test, page_hinting_read(pz, &pz->unhinted_pages), 0UL);
 	KUNIT_EXPECT_EQ(test, page_hinting_flush_left(), 0UL);
 	KUNIT_EXPECT_GE(test, host->seen_pages - seen_pages,
@@ -1045,10 +1065,10 @@ static void flush_starts_threads_that_lack(struct kunit *test)
 {
 	keep_memory(test);
 	mutex_lock(&page_hinting_mutex);
-	page_hinting_zones_destroy();
+	page_hinting_threads_stop();
 	mutex_unlock(&page_hinting_mutex);
 	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), 0);
-	KUNIT_ASSERT_FALSE(test, list_empty(&page_hinting_zones));
+	KUNIT_EXPECT_NOT_NULL(test, first_zone()->task);
 	KUNIT_EXPECT_TRUE(test, all_hinted());
 	expect_counts(test);
 }
@@ -1201,24 +1221,29 @@ static void flush_is_cancelled(struct kunit *test)
 	expect_counts(test);
 }
 
-/* Or there might always be something in flight, and a flush never end. */
-static void policy_rests_during_a_flush(struct kunit *test)
+/* What is freed meanwhile may be hinted in its place, but there is an end. */
+static void flush_ends_beside_a_user(struct kunit *test)
 {
 	struct page_hinting_zone *pz = first_zone();
+	struct host *host = test->priv;
+	struct flusher flusher;
+	unsigned long seen_pages;
 	LIST_HEAD(blocks);
 
-	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
-	WRITE_ONCE(page_hinting_flushing, true);
-	KUNIT_EXPECT_GT(test, take_blocks(&blocks, SZ_16M >> PAGE_SHIFT), 0UL);
-	free_blocks(&blocks);
-	drain_all_pages(pz->zone);
-	page_hinting_wake_all(PAGE_HINTING_EV_FREED);
-	fsleep(5 * TEST_SETTLE_MS * USEC_PER_MSEC);
-	KUNIT_EXPECT_FALSE(test, all_hinted());
-
-	WRITE_ONCE(page_hinting_flushing, false);
-	page_hinting_wake_all(PAGE_HINTING_EV_FLUSH);
-	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+	keep_memory(test);
+	seen_pages = host->seen_pages;
+	host->delay_us = USEC_PER_MSEC;
+	start_flush(test, &flusher);
+	while (!completion_done(&flusher.done)) {
+		take_blocks(&blocks, SZ_16M >> PAGE_SHIFT);
+		free_blocks(&blocks);
+		fsleep(USEC_PER_MSEC);
+	}
+	end_flush(test, &flusher, 0);
+	host->delay_us = 0;
+	KUNIT_EXPECT_LE(test, host->seen_pages - seen_pages,
+			zone_managed_pages(pz->zone));
+	expect_counts(test);
 }
 
 static void flush_of_a_broken_host(struct kunit *test)
@@ -1335,7 +1360,7 @@ static void pull_all(struct page_hinting_zone *pz, unsigned int order,
 static void put_all_back(void)
 {
 	while (nr_pulled)
-		page_hinting_take_back(pulled[--nr_pulled]);
+		page_hinting_put_back(pulled[--nr_pulled], false);
 }
 
 /* Each zone has a part of the window to itself, or one block. */
@@ -1348,7 +1373,7 @@ static void window_is_divided(struct kunit *test)
 
 	keep_memory(test);
 	set_knobs(NEVER_MS, window << PAGE_SHIFT, TEST_LOW_ORDER);
-	list_for_each_entry(pz, &page_hinting_zones, node) {
+	page_hinting_for_each_zone(pz) {
 		unsigned long part = window * zone_managed_pages(pz->zone) /
 				     totalram_pages();
 
@@ -1436,7 +1461,7 @@ static void silent_host(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, PageOffline(host->ring[0]));
 	host_reset(host, true);
 	KUNIT_EXPECT_EQ(test, page_hinting_pages_in_flight(), 0UL);
-	KUNIT_EXPECT_TRUE(test, list_empty(&page_hinting_zones));
+	KUNIT_EXPECT_PTR_EQ(test, first_zone()->task, NULL);
 
 	/* And it can be bound again. */
 	host->silent = false;
@@ -1718,6 +1743,7 @@ static void use_of_lists_is_demand(struct kunit *test)
 {
 	struct page_hinting_zone *pz = first_zone();
 	struct page_hinting_sample before;
+	struct host *host = test->priv;
 	unsigned long listed;
 	LIST_HEAD(pages);
 	bool other_zone;
@@ -1725,7 +1751,9 @@ static void use_of_lists_is_demand(struct kunit *test)
 
 	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
 	/* The zone's thread does not look meanwhile. */
-	WRITE_ONCE(page_hinting_flushing, true);
+	WRITE_ONCE(host->holds, true);
+	page_hinting_wake(pz, PAGE_HINTING_EV_FREED);
+	KUNIT_ASSERT_TRUE(test, wait_for(READ_ONCE(host->holding)));
 	migrate_disable();
 	take_order(&pages, 0, 4 * PAGE_HINTING_SIGNIFICANT_PAGES);
 	other_zone = list_empty(&pages) ||
@@ -1740,7 +1768,7 @@ static void use_of_lists_is_demand(struct kunit *test)
 	depth = depth_of_low(pz, before.free_pages);
 	migrate_enable();
 	expect_counts(test);
-	WRITE_ONCE(page_hinting_flushing, false);
+	WRITE_ONCE(host->holds, false);
 	page_hinting_wake(pz, PAGE_HINTING_EV_CHANGED);
 
 	if (other_zone || listed < PAGE_HINTING_SIGNIFICANT_PAGES / 2)
@@ -1865,7 +1893,7 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE(killed_flush_stops),
 	KUNIT_CASE_SLOW(flush_is_cancelled),
 	KUNIT_CASE(flush_of_a_broken_host),
-	KUNIT_CASE(policy_rests_during_a_flush),
+	KUNIT_CASE(flush_ends_beside_a_user),
 	KUNIT_CASE(isolation_is_no_use),
 	KUNIT_CASE_SLOW(lower_orders),
 	KUNIT_CASE(small_window_splits),
