@@ -14,13 +14,14 @@
  * What holds in each state: what the host has was taken off the free lists; a
  * zone has no more in flight than its window. When nobody can make a step any
  * more: flushes have ended, whoever stops hinting has ended, and if hinting is on,
- * all free blocks are hinted.
+ * all free blocks are hinted. When a flush says that all is hinted, it is.
  *
  * -DHOW=: what whoever stops hinting does: 0 nothing, 1 disable and enable it, 2
  * suspend and resume the device, 3 unbind and bind it; without it, any of these.
  * -DNO_USER, -DNO_FLUSH, -DNO_RANGE: without a program, a flush, or somebody who
- * asks for a range. -DSILENT: a host that acknowledges nothing. -DFAULT_...: with
- * a fault, each of which is found.
+ * asks for a range. -DFLUSHES=: so many, one after the other; each but the last may be
+ * given up. -DSILENT: a host that acknowledges nothing. -DFAULT_...: with a fault,
+ * each of which is found.
  */
 
 /* One zone of two blocks: with a second thread there are too many orders. */
@@ -37,12 +38,11 @@
 mtype = { buddy, offline, hinted, used };
 mtype block[BLOCKS] = buddy;
 byte in_flight[ZONES];
-byte acknowledged;
 
 /* What hinting as a whole is doing. */
 mtype = { no_device, disabled, running, suspended };
 mtype state = no_device;
-bool device, flushing, wants_room[ZONES];
+bool device, wants_room[ZONES];
 byte nr_stops;
 bool mutex;
 
@@ -55,11 +55,16 @@ bool usable;
 /* Why a thread wakes up, and whether it wants to hear of a free. */
 bool events[ZONES], armed[ZONES];
 
+/* The flush that waits for a zone, and what its thread knows of one. */
+#ifndef FLUSHES
+#define FLUSHES	1
+#endif
+byte flush_nr[ZONES], begun_nr[ZONES], flush_blocks[ZONES];
+
 /* SRCU sections: of the threads, and of others. */
-#define FLUSH	ZONES
-#define BOSS	(ZONES + 1)
-#define RANGE	(ZONES + 2)
-#define READERS	(ZONES + 3)
+#define BOSS	ZONES
+#define RANGE	(ZONES + 1)
+#define READERS	(ZONES + 2)
 byte in_section[READERS];
 
 bool flush_done, boss_done, user_done, range_done;
@@ -97,13 +102,12 @@ inline wake_all(i)
 			 block[(zone) * ZONE_BLOCKS + ZONE_BLOCKS - 1] == buddy)
 #define IN_FLIGHT	(in_flight[0])
 
-/* page_hinting_put_back(), and wake_if_room(). */
+/* page_hinting_put_back(), which tells of room, too. */
 inline put_back(b, acked, me)
 {
 	d_step {
 		assert(block[b] == offline);
 		block[b] = (acked -> hinted : buddy);
-		acknowledged = acknowledged + (acked -> 1 : 0);
 		in_flight[ZONE(b)]--;
 		if
 		:: wants_room[ZONE(b)] && me != ZONE(b) ->
@@ -174,32 +178,20 @@ inline host_was_faster(me, faster)
 }
 
 /* page_hinting_hint_batch(), of one block. */
-inline hint_batch(zone, bl, who, got, count)
+inline hint_batch(zone, bl, got, count)
 {
-	in_section[who]++;
+	in_section[zone]++;
 	got = false;
 	count = 0;
 	if
-#ifndef FAULT_WINDOW_UNLOCKED
-	:: device && state == running && !(flushing && who != FLUSH) ->
-#else
 	:: device && state == running ->
-#endif
-#ifdef FAULT_WINDOW_UNLOCKED
-		bool room;
-		room = in_flight[zone] < WINDOW;
-#endif
 		d_step {
 			bl = zone * ZONE_BLOCKS;
 			do
 			:: bl < (zone + 1) * ZONE_BLOCKS && block[bl] != buddy -> bl++
 			:: else -> break
 			od;
-#ifdef FAULT_WINDOW_UNLOCKED
-			wants_room[zone] = !room;
-#else
 			wants_room[zone] = in_flight[zone] >= WINDOW;
-#endif
 			if
 			/* Stopped meanwhile: seen under the lock. */
 			:: bl < (zone + 1) * ZONE_BLOCKS && !wants_room[zone] && state == running ->
@@ -213,22 +205,22 @@ inline hint_batch(zone, bl, who, got, count)
 		if
 		:: got ->
 #ifdef FAULT_FREE_BEFORE_ANSWER
-			put_back(bl, true, who);
+			put_back(bl, true, zone);
 #endif
 			assert(usable);
 			submitted[bl] = true
 		:: else
 		fi;
-		harvest(bl, who, count)
+		harvest(bl, zone, count)
 	:: else
 	fi;
-	in_section[who]--
+	in_section[zone]--
 }
 
 proctype thread(byte z)
 {
-	byte b, nr;
-	bool took, faster;
+	byte b, nr, asked;
+	bool took, faster, was_in_flight;
 
 end:	do
 	:: events[z] ->
@@ -239,11 +231,50 @@ end:	do
 		:: true ->
 again:
 			bring_home(b, z, nr);
+			asked = flush_nr[z];
 			if
-			:: state == running && !flushing ->
+			:: state == running && asked != 0 ->	/* flush_zone() */
+				was_in_flight = in_flight[z] > 0;
+				if
+				:: begun_nr[z] != asked -> d_step {
+					begun_nr[z] = asked;
+					flush_blocks[z] = (block[0] == buddy -> 1 : 0) +
+							  (block[1] == buddy -> 1 : 0)
+					}
+				:: else
+				fi;
+				took = false;
+				if
+				:: flush_blocks[z] > 0 -> hint_batch(z, b, took, nr)
+				:: else
+				fi;
+				if
+				:: took -> flush_blocks[z]--; goto again
+#ifndef FAULT_FLUSH_ENDS_EARLY
+				:: !took && in_flight[z] > 0 -> skip
+				:: !took && in_flight[z] == 0 ->
+#else
+				:: !took ->
+#endif
+					if
+					:: flush_blocks[z] == 0 || !was_in_flight -> d_step {
+						if
+#ifndef FAULT_FLUSH_ENDS_ANOTHER
+						:: flush_nr[z] == asked -> flush_nr[z] = 0
+						:: else
+#else
+						:: flush_nr[z] = 0
+#endif
+						fi
+						}
+					:: else
+					fi;
+					goto again
+				fi
+			:: state == running && asked == 0 ->
 				do
 				:: true ->
-					hint_batch(z, b, z, took, nr);
+					hint_batch(z, b, took, nr);
 					if
 					:: !took && nr == 0 -> break
 					:: else
@@ -253,7 +284,7 @@ again:
 				/* page_hinting_try_arm(): what came meanwhile is seen. */
 				d_step {
 #ifndef FAULT_ARMS_UNSEEN
-					armed[z] = !UNHINTED(z) || wants_room[z] || state != running || flushing;
+					armed[z] = !UNHINTED(z) || wants_room[z] || state != running || flush_nr[z] != 0;
 #else
 					armed[z] = true;
 #endif
@@ -522,61 +553,50 @@ proctype boss()
 	boss_done = true
 }
 
+/* Asks the thread, and waits for it. A flush may begin with voiding all marks. */
 proctype flush()
 {
-	byte z, b, nr, stops, seen;
-	bool took, faster, was_out;
+	byte b, nr, stops, i;
 
-	flushing = true;
-	synchronize_srcu(b);
-	lock();
-	if
-	:: state == running -> stops = nr_stops; seen = acknowledged; unlock()
-	:: else -> unlock(); goto out
-	fi;
-	z = 0;
 	do
-	:: z < ZONES ->
-		was_out = in_flight[z] > 0;
-		hint_batch(z, b, FLUSH, took, nr);
+	:: i < FLUSHES ->
+		i++;
+		lock();
 		if
-		:: nr_stops != stops -> goto out
-		:: took -> skip
-		:: !took && !was_out && nr == 0 -> z++
-		:: !took && (was_out || nr > 0) && nr_stops == stops -> goto wait_some;
-back:			skip
+		:: state == running ->
+			if
+			:: FLUSHES > 1 -> stop_running(b, nr); start_running(b)
+			:: FLUSHES == 1
+			fi;
+			stops = nr_stops;
+			unlock()
+		:: else -> unlock(); break
+		fi;
+		/* ask_zones() */
+		flush_nr[0] = i;
+#ifndef FAULT_FLUSH_UNTOLD
+		wake_all(b);
+#endif
+		if
+		:: d_step {
+			flush_nr[0] == 0 && nr_stops == stops ->
+#ifdef NO_USER
+			assert(block[0] == hinted && block[1] == hinted)
+#else
+			skip
+#endif
+			}
+		:: nr_stops != stops -> flush_nr[0] = 0; wake_all(b)
+		/* Given up, by a signal or after a time. */
+#ifndef SILENT
+		:: i < FLUSHES ->
+#else
+		:: true ->
+#endif
+			flush_nr[0] = 0; wake_all(b)
 		fi
 	:: else -> break
 	od;
-	do
-	:: IN_FLIGHT == 0 || nr_stops != stops -> break
-	:: else -> goto wait_some
-	od;
-	goto out;
-
-wait_some:
-	host_was_faster(FLUSH, faster);
-	if
-	:: faster -> bring_home(b, FLUSH, nr)
-#ifdef SILENT
-	:: !faster -> goto out
-#else
-	/* Nobody polls here: the threads harvest, and so does this. */
-	:: !faster -> (acknowledged != seen || nr_stops != stops || ANY_DONE || IN_FLIGHT == 0)
-#endif
-	fi;
-	seen = acknowledged;
-	if
-	:: nr_stops != stops -> goto out
-	:: z < ZONES -> goto back
-	:: z == ZONES && IN_FLIGHT > 0 -> goto wait_some
-	:: z == ZONES && IN_FLIGHT == 0 -> skip
-	fi;
-out:
-	flushing = false;
-#ifndef FAULT_FLUSH_END_UNTOLD
-	wake_all(b);
-#endif
 	flush_done = true
 }
 
