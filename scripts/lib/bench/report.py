@@ -135,13 +135,17 @@ def full_table(store):
 def gates(store):
     """(text, whether it holds, its figure) for each limit that there is a figure for."""
     for row in ROWS:
-        for figure, limit in zip(row.figures, row.limits):
+        if not row.title.startswith('...'):
+            subject = row.title.split(':')[0]
+        title = row.title.replace('...', subject + ':')
+        for nr, (figure, limit) in enumerate(zip(row.figures, row.limits)):
             value = store.median(row.case, 'series', figure)
             if isinstance(limit, tuple):
                 other = store.median(row.case, limit[0], figure)
                 limit = None if other is None else other * limit[1]
             if limit is not None and value is not None:
-                yield f'{row.case} {figure}, at most {number(limit)}', value <= limit, number(value)
+                which = f' (figure {nr + 1})' if len(row.figures) > 1 else ''
+                yield f'{title}{which}: at most {number(limit)}', value <= limit, number(value)
 
 
 def origin(store):
