@@ -300,8 +300,8 @@ static bool set_limits(struct pull *pull, unsigned int capacity)
  * A block that is larger than what may be taken is split, and the rest of it
  * stays.
  *
- * Context: The zone's thread, under SRCU, may sleep. Takes the zone
- *	lock, for PULL_VISITS list entries at a time.
+ * Context: The zone's thread, under SRCU, may sleep. Takes the zone lock, for
+ *	PULL_VISITS list entries at a time.
  * Return: how many pages were taken.
  */
 unsigned long page_hinting_pull(struct page_hinting_zone *pz, unsigned int order,
@@ -357,8 +357,9 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 	__ClearPageOffline(page);
 	set_page_private(page, 0);
 	page_hinting_put_in(pz, page, order, private & BLOCK_ACKNOWLEDGED);
-	/* The thread may sleep as it had found no room; it sees what it does itself. */
-	if (pz->wants_room && current != pz->task)
+	/* Its thread may wait for room, or for the last of a flush. */
+	if ((pz->wants_room || READ_ONCE(pz->flush_nr)) &&
+	    current != READ_ONCE(pz->task))
 		page_hinting_wake_later(pz, PAGE_HINTING_EV_HARVEST);
 	WRITE_ONCE(pz->wants_room, false);
 	return true;

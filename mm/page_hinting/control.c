@@ -444,8 +444,6 @@ void page_hinting_reset_done(struct page_hinting_device *dev)
 		return;
 
 	set_state(PAGE_HINTING_NO_DEVICE);
-	/* Let who holds a reference to a block drop it. */
-	page_hinting_wait_home(NULL, 0, ULONG_MAX, PAGE_HINTING_WAIT_HOME_MS);
 	page_hinting_threads_stop();
 }
 EXPORT_SYMBOL_GPL(page_hinting_reset_done);

@@ -97,15 +97,12 @@ static void host_has_gone(int err)
 	wake_up(&page_hinting_flush_wait);
 }
 
-/**
- * page_hinting_harvest - bring home what the host has acknowledged
- * @dev: the provider
- *
- * Context: Process context, under SRCU or the mutex.
- * Return: how many blocks the provider returned, also those that were refused,
- *	or that somebody else holds a reference to.
+/*
+ * Bring home what the host has acknowledged. Returns how many blocks the provider
+ * returned, also those that were refused, or that somebody else holds a reference
+ * to.
  */
-unsigned int page_hinting_harvest(struct page_hinting_device *dev)
+static unsigned int harvest(struct page_hinting_device *dev)
 {
 	struct page_hinting_used used[PAGE_HINTING_BATCH_BLOCKS];
 	unsigned int total = 0;
@@ -198,7 +195,7 @@ long page_hinting_hint_batch(struct page_hinting_zone *pz, unsigned int order,
 		page_hinting_pull(pz, order, want_pages, dev->capacity, &batch);
 		if (batch.nr)
 			pages = submit(dev, &batch);
-		*nr_home = page_hinting_harvest(dev);
+		*nr_home = harvest(dev);
 	}
 	srcu_read_unlock(&page_hinting_srcu, idx);
 	if (page_hinting_quiet_left(pz))
@@ -232,7 +229,7 @@ void page_hinting_bring_home(void)
 
 	dev = srcu_dereference(page_hinting_dev, &page_hinting_srcu);
 	if (dev)
-		page_hinting_harvest(dev);
+		harvest(dev);
 	srcu_read_unlock(&page_hinting_srcu, idx);
 }
 

@@ -26,7 +26,6 @@ extern struct wait_queue_head page_hinting_flush_wait;
 unsigned long page_hinting_pages_in_flight(void);
 long page_hinting_hint_batch(struct page_hinting_zone *pz, unsigned int order,
 			     unsigned long want_pages, unsigned int *nr_home);
-unsigned int page_hinting_harvest(struct page_hinting_device *dev);
 void page_hinting_bring_home(void);
 bool page_hinting_host_was_faster(void);
 bool page_hinting_wait_home(struct page_hinting_zone *pz,

@@ -12,7 +12,6 @@
  * depends on the size of the guest, and who wants to limit it kills the writer.
  */
 #include <linux/jiffies.h>
-#include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/wait.h>
 #include <trace/events/page_hinting.h>
@@ -33,7 +32,8 @@ static unsigned long last_nr;
 /**
  * struct flush - a flush that goes on
  * @nr_stops: how often hinting had stopped when it began
- * @acknowledged_pages: what the host has acknowledged, ever, as last seen
+ * @acknowledged_pages: what the host has acknowledged of zones that are not done
+ *	yet, as last seen
  * @deadline: jiffies; it gives up if the host acknowledges nothing until then
  */
 struct flush {
@@ -42,22 +42,23 @@ struct flush {
 	unsigned long deadline;
 };
 
-/* What the host has acknowledged, ever. */
-static unsigned long acknowledged_pages(void)
+/* Is a zone's thread not done yet? */
+static bool is_flushing(const struct page_hinting_zone *pz)
+{
+	return READ_ONCE(pz->task) && READ_ONCE(pz->flush_nr);
+}
+
+/* What the host has acknowledged, ever: of all zones, or of those not done yet. */
+static unsigned long acknowledged_pages(bool of_all)
 {
 	struct page_hinting_zone *pz;
 	unsigned long pages = 0;
 
 	page_hinting_for_each_zone(pz)
-		/* Pairs with page_hinting_put_in(). */
-		pages += READ_ONCE(pz->acknowledged_pages);
+		if (of_all || is_flushing(pz))
+			/* Pairs with page_hinting_put_in(). */
+			pages += READ_ONCE(pz->acknowledged_pages);
 	return pages;
-}
-
-/* Is a zone's thread not done yet? */
-static bool is_flushing(const struct page_hinting_zone *pz)
-{
-	return READ_ONCE(pz->task) && READ_ONCE(pz->flush_nr);
 }
 
 static bool any_is_flushing(void)
@@ -108,8 +109,9 @@ static void extend_deadline(struct flush *flush)
 /* May a flush go on? Returns 0 or why not, an errno. */
 static int check(struct flush *flush)
 {
-	unsigned long pages = acknowledged_pages();
+	unsigned long pages = acknowledged_pages(false);
 
+	/* Less is progress, too: a zone is done. */
 	if (pages != flush->acknowledged_pages || any_is_counting())
 		extend_deadline(flush);
 	flush->acknowledged_pages = pages;
@@ -127,6 +129,7 @@ static int check(struct flush *flush)
 static int flush_all(struct flush *flush)
 {
 	struct page_hinting_zone *pz;
+	bool more;
 	int err;
 
 	page_hinting_for_each_zone(pz)
@@ -140,8 +143,14 @@ static int flush_all(struct flush *flush)
 						 is_over(flush) ||
 						 !any_is_flushing(),
 						 msecs_to_jiffies(LOOK_MS));
+		more = any_is_flushing();
+		/*
+		 * A zone may also be done as hinting was stopped, which is seen
+		 * then. Pairs with set_state(), and cmpxchg() in flush_zone().
+		 */
+		smp_rmb();
 		err = check(flush);
-	} while (!err && any_is_flushing());
+	} while (more && !err);
 	if (err)
 		ask_zones(0);
 	return err;
@@ -185,8 +194,6 @@ static int prepare(struct flush *flush, bool anew)
 	err = prepare_locked(anew);
 	flush->nr_stops = page_hinting_nr_stops;
 	mutex_unlock(&page_hinting_mutex);
-	flush->acknowledged_pages = acknowledged_pages();
-	extend_deadline(flush);
 	return err;
 }
 
@@ -228,8 +235,8 @@ unsigned long page_hinting_flush_left(void)
  */
 int page_hinting_flush(bool anew)
 {
-	unsigned long before = acknowledged_pages();
-	struct flush flush;
+	unsigned long before = acknowledged_pages(true);
+	struct flush flush = { };
 	int err;
 
 	if (!mutex_trylock(&flush_mutex))
@@ -237,7 +244,7 @@ int page_hinting_flush(bool anew)
 	err = prepare(&flush, anew);
 	if (!err)
 		err = flush_all(&flush);
-	trace_page_hinting_flush(acknowledged_pages() - before, err);
+	trace_page_hinting_flush(acknowledged_pages(true) - before, err);
 	mutex_unlock(&flush_mutex);
 	return err;
 }

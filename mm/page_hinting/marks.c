@@ -562,9 +562,6 @@ void page_hinting_count_stop(struct page_hinting_zone *pz)
 	unsigned long pfn, end_pfn;
 
 	page_hinting_count_start(pz);
-	/* What is back meanwhile is not seen. */
-	scoped_guard(spinlock_irqsave, &pz->zone->lock)
-		pz->away_pages = 0;
 	get_span(pz->zone, &pfn, &end_pfn);
 	while (pfn < end_pfn) {
 		scoped_guard(spinlock_irqsave, &pz->zone->lock)

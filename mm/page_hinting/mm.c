@@ -200,12 +200,15 @@ void __page_hinting_show_mem(void)
 {
 	struct page_hinting_zone *pz;
 
-	page_hinting_for_each_zone(pz)
+	page_hinting_for_each_zone(pz) {
+		if (!READ_ONCE(pz->task))
+			continue;
 		pr_info("Node %d %s hinted:%lukB unhinted:%lukB in_flight:%lukB\n",
 			zone_to_nid(pz->zone), pz->zone->name,
 			data_race(pz->hinted_pages) << (PAGE_SHIFT - 10),
 			data_race(pz->unhinted_pages) << (PAGE_SHIFT - 10),
 			READ_ONCE(pz->in_flight_pages) << (PAGE_SHIFT - 10));
+	}
 }
 
 /* What a CPU's list holds. An empty zone has none any more; vmstat asks the same. */

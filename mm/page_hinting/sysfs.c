@@ -174,7 +174,7 @@ static const struct attribute_group page_hinting_group = {
 	.attrs = page_hinting_attrs,
 };
 
-/* There is one, as its files are made last, and go first. */
+/* A directory belongs to a zone for as long as there are files in it. */
 static struct page_hinting_zone *to_zone(struct kobject *kobj)
 {
 	struct page_hinting_zone *pz;
@@ -306,7 +306,8 @@ static int policy_show(struct seq_file *m, void *unused)
 	struct page_hinting_zone *pz;
 
 	page_hinting_for_each_zone(pz)
-		show_policy(m, pz);
+		if (READ_ONCE(pz->task))
+			show_policy(m, pz);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(policy);

@@ -9,12 +9,15 @@
  * without a timer once the per-CPU lists are emptied and the smaller blocks are
  * hinted, too.
  *
+ * A flush is a request to the threads: see flush_zone().
+ *
  * A wake-up sets a bit and then wakes; the thread takes all bits before it
  * begins to work, so that one that comes meanwhile makes it work again.
  */
 #define pr_fmt(fmt) "page_hinting: " fmt
 
 #include <linux/gfp.h>
+#include <linux/kobject.h>
 #include <linux/kthread.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
@@ -73,7 +76,7 @@ static long hint(struct page_hinting_zone *pz, unsigned int order,
 						    &nr_home);
 		if (submitted <= 0 && !nr_home)
 			break;
-		left_pages -= clamp_t(long, submitted, 0, left_pages);
+		left_pages -= max(submitted, 0L);
 		cond_resched();
 	}
 	return pages - left_pages ?: min(submitted, 0L);
@@ -119,7 +122,7 @@ static long hint_all(struct page_hinting_zone *pz, unsigned long pages)
  */
 static unsigned long flush_zone(struct page_hinting_zone *pz, unsigned long nr)
 {
-	/* It may be why nothing can be pulled. */
+	/* What is in flight may be why nothing can be pulled. */
 	bool was_in_flight = READ_ONCE(pz->in_flight_pages);
 	unsigned long quiet;
 	long pages;
@@ -130,15 +133,15 @@ static unsigned long flush_zone(struct page_hinting_zone *pz, unsigned long nr)
 	}
 	/* Not all at once, as it may be given up meanwhile. */
 	pages = hint_all(pz, min(pz->flush_pages, FLUSH_SLICE_PAGES));
+	pz->flush_pages -= max(pages, 0L);
 	quiet = page_hinting_quiet_left(pz);
-	if (quiet)
+	if (quiet && pz->flush_pages)
 		return quiet + 1;
 	if (pages < 0)
 		return msecs_to_jiffies(RETRY_MS);
-	pz->flush_pages -= pages;
 	if (pages)
 		return 0;
-	/* Whatever comes home wakes the thread. */
+	/* Pairs with put_back(), where whatever comes home wakes the thread. */
 	if (READ_ONCE(pz->in_flight_pages))
 		return MAX_SCHEDULE_TIMEOUT;
 	/* Over, unless this was given up, or another one has begun. */
@@ -155,6 +158,7 @@ static void forget_samples(struct page_hinting_zone *pz)
 
 	page_hinting_take_sample(pz, &sample);
 	pz->freed = false;
+	pz->look_in_ms = 0;
 	/* Pairs with page_hinting_set_orders(), after which it is told again. */
 	page_hinting_policy_init(&pz->policy,
 				 READ_ONCE(page_hinting_refault_cost_ms),
@@ -337,7 +341,8 @@ static int page_hinting_thread(void *data)
 	while (!kthread_should_stop()) {
 		unsigned long timeout;
 
-		if (pz->drain_lists) {
+		/* A flush has emptied them, and does not wait for memory hotplug. */
+		if (pz->drain_lists && !READ_ONCE(pz->flush_nr)) {
 			pz->drain_lists = false;
 			page_hinting_empty_lists(pz);
 		}
@@ -353,6 +358,7 @@ static int page_hinting_thread(void *data)
 /* Waits for who reads its files. */
 static void hide_zone(struct page_hinting_zone *pz)
 {
+	kobject_del(pz->kobj);
 	kobject_put(pz->kobj);
 	WRITE_ONCE(pz->kobj, NULL);
 }
@@ -374,7 +380,7 @@ static int show_zone(struct page_hinting_zone *pz)
 	return err;
 }
 
-/* The thread counts what is free, and forgets what it knew at an earlier time. */
+/* It begins with counting what is free, and what was learnt earlier is forgotten. */
 static int create_thread(struct page_hinting_zone *pz)
 {
 	int nid = zone_to_nid(pz->zone), err = show_zone(pz);
@@ -389,6 +395,9 @@ static int create_thread(struct page_hinting_zone *pz)
 		return PTR_ERR(task);
 	}
 	WRITE_ONCE(pz->flush_nr, 0);
+	/* What was back while there was no thread, nobody has counted. */
+	scoped_guard(spinlock_irqsave, &pz->zone->lock)
+		pz->away_pages = 0;
 	/* Pairs with who reads it without the mutex. */
 	WRITE_ONCE(pz->task, task);
 	wake_up_process(task);

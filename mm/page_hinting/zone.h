@@ -10,9 +10,9 @@
  *	marks		which free blocks the host knows; the allocator's hooks
  *	blocks		take blocks off the free lists, and put them back
  *	device		the host: what is in flight to it, and the way back
- *	thread		per zone: look, hint, sleep
+ *	thread		per zone: look, hint, sleep; the work of a flush
  *	control		states, knobs, and what a driver calls
- *	flush		hint all there is, and wait for it
+ *	flush		have the threads hint all there is, and wait for it
  *	sysfs		what users see and set
  *	mm		what the rest of mm asks
  *
@@ -42,7 +42,6 @@
 
 #include <linux/irq_work.h>
 #include <linux/jiffies.h>
-#include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/mmzone.h>
 #include <linux/mutex.h>
@@ -53,6 +52,8 @@
 #include <linux/wait.h>
 
 #include "policy.h"
+
+struct kobject;
 
 /* See &page_hinting_zone.keep_order: no block is of this order. */
 #define PAGE_HINTING_KEEP_NONE		NR_PAGE_ORDERS
@@ -112,7 +113,7 @@ enum page_hinting_state {
  */
 enum page_hinting_event {
 	PAGE_HINTING_EV_FREED,		/* there is unhinted memory */
-	PAGE_HINTING_EV_HARVEST,	/* the host has acknowledged blocks */
+	PAGE_HINTING_EV_HARVEST,	/* blocks can come home, or have */
 	PAGE_HINTING_EV_CHANGED,	/* state or knobs are others */
 	PAGE_HINTING_EV_FLUSH,		/* a flush begins, or was given up */
 	PAGE_HINTING_EV_LISTS,		/* much is in per-CPU lists that were used */
@@ -285,14 +286,16 @@ static inline void page_hinting_wake(struct page_hinting_zone *pz,
 
 /*
  * The same from under the zone lock, as to wake a task takes locks outside of it.
- * Not while suspended: per-CPU lists are drained with interrupts off before a
- * hibernation image is taken, and work that is pending in the image would be
- * pending for ever. Resuming wakes all threads.
+ * What the thread is told of it sees under that lock. Not while suspended: per-CPU
+ * lists are drained with interrupts off before a hibernation image is taken, and
+ * work that is pending in the image would be pending for ever. Resuming wakes all
+ * threads.
  */
 static inline void page_hinting_wake_later(struct page_hinting_zone *pz,
 					   enum page_hinting_event event)
 {
-	if (page_hinting_get_state() != PAGE_HINTING_RUNNING)
+	if (page_hinting_get_state() != PAGE_HINTING_RUNNING ||
+	    READ_ONCE(page_hinting_sleeps))
 		return;
 	set_bit(event, &pz->events);
 	irq_work_queue(&pz->wake_work);

@@ -22,7 +22,7 @@ struct zone;
 		{ 1UL << 3, "flush" },		\
 		{ 1UL << 4, "lists" })
 
-/* A zone's thread begins to work; without an event, its time was over. */
+/* A zone's thread begins to work; without an event, its time was over, if it slept. */
 TRACE_EVENT(page_hinting_wake,
 
 	TP_PROTO(struct zone *zone, unsigned long events),

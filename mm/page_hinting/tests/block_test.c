@@ -1246,6 +1246,39 @@ static void flush_ends_beside_a_user(struct kunit *test)
 	expect_counts(test);
 }
 
+/* Somebody else may bring home what a flush waits for, and ends the notification. */
+static void flush_is_told_by_others(struct kunit *test)
+{
+	struct page_hinting_zone *pz = first_zone();
+	struct host *host = test->priv;
+	struct flusher flusher;
+	unsigned long begin;
+	LIST_HEAD(blocks);
+
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	set_knobs(NEVER_MS, SZ_64M, pageblock_order);
+	set_idle_order(pageblock_order);
+	KUNIT_ASSERT_GT(test, take_blocks(&blocks, 4UL << pageblock_order), 0UL);
+	free_blocks(&blocks);
+	drain_all_pages(pz->zone);
+	WRITE_ONCE(host->silent, true);
+	start_flush(test, &flusher);
+	/* All of it is in flight, and the thread waits. */
+	KUNIT_EXPECT_TRUE(test, wait_for(!READ_ONCE(pz->flush_pages)));
+	fsleep(TEST_SETTLE_MS * USEC_PER_MSEC);
+	begin = jiffies;
+	spin_lock(&host->lock);
+	while (host->nr_ring)
+		host_use(host, 0);
+	spin_unlock(&host->lock);
+	page_hinting_bring_home();
+	end_flush(test, &flusher, 0);
+	/* Else it would look after this time, as an interrupt may be lost. */
+	KUNIT_EXPECT_LT(test, jiffies_to_msecs(jiffies - begin),
+			PAGE_HINTING_SILENCE_MS / 2U);
+	set_idle_order(page_hinting_safe_order);
+}
+
 static void flush_of_a_broken_host(struct kunit *test)
 {
 	struct host *host = test->priv;
@@ -1894,6 +1927,7 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE_SLOW(flush_is_cancelled),
 	KUNIT_CASE(flush_of_a_broken_host),
 	KUNIT_CASE(flush_ends_beside_a_user),
+	KUNIT_CASE(flush_is_told_by_others),
 	KUNIT_CASE(isolation_is_no_use),
 	KUNIT_CASE_SLOW(lower_orders),
 	KUNIT_CASE(small_window_splits),
