@@ -60,6 +60,9 @@ bool events[ZONES], armed[ZONES];
 #define FLUSHES	1
 #endif
 byte flush_nr[ZONES], begun_nr[ZONES], flush_blocks[ZONES];
+/* When the thread has ended it: how often hinting had stopped, and whether all was hinted. */
+byte ended_stops;
+bool ended_hinted;
 
 /* SRCU sections: of the threads, and of others. */
 #define BOSS	ZONES
@@ -110,7 +113,11 @@ inline put_back(b, acked, me)
 		block[b] = (acked -> hinted : buddy);
 		in_flight[ZONE(b)]--;
 		if
-		:: wants_room[ZONE(b)] && me != ZONE(b) ->
+#ifndef FAULT_FLUSH_NOT_TOLD
+		:: (wants_room[ZONE(b)] || flush_nr[ZONE(b)] != 0) && me != ZONE(b) && state == running ->
+#else
+		:: wants_room[ZONE(b)] && me != ZONE(b) && state == running ->
+#endif
 #ifndef FAULT_NO_ROOM_TOLD
 			events[ZONE(b)] = true
 #else
@@ -260,10 +267,15 @@ again:
 					:: flush_blocks[z] == 0 || !was_in_flight -> d_step {
 						if
 #ifndef FAULT_FLUSH_ENDS_ANOTHER
-						:: flush_nr[z] == asked -> flush_nr[z] = 0
-						:: else
+						:: flush_nr[z] == asked ->
 #else
-						:: flush_nr[z] = 0
+						:: true ->
+#endif
+							flush_nr[z] = 0;
+							ended_stops = nr_stops;
+							ended_hinted = block[0] == hinted && block[1] == hinted
+#ifndef FAULT_FLUSH_ENDS_ANOTHER
+						:: else
 #endif
 						fi
 						}
@@ -556,7 +568,8 @@ proctype boss()
 /* Asks the thread, and waits for it. A flush may begin with voiding all marks. */
 proctype flush()
 {
-	byte b, nr, stops, i;
+	byte b, nr, stops, i, looks;
+	bool more, failed;
 
 	do
 	:: i < FLUSHES ->
@@ -577,24 +590,45 @@ proctype flush()
 #ifndef FAULT_FLUSH_UNTOLD
 		wake_all(b);
 #endif
-		if
-		:: d_step {
-			flush_nr[0] == 0 && nr_stops == stops ->
-#ifdef NO_USER
-			assert(block[0] == hinted && block[1] == hinted)
-#else
-			skip
-#endif
-			}
-		:: nr_stops != stops -> flush_nr[0] = 0; wake_all(b)
-		/* Given up, by a signal or after a time. */
-#ifndef SILENT
-		:: i < FLUSHES ->
-#else
+		do
 		:: true ->
+			if
+			:: flush_nr[0] == 0 || nr_stops != stops
+			/* It looks now and then; a signal, or the limit, ends the wait. */
+			:: looks < 2 -> looks++
+#ifndef SILENT
+			:: i < FLUSHES
+#else
+			:: true
 #endif
-			flush_nr[0] = 0; wake_all(b)
-		fi
+			fi;
+#ifndef FAULT_FLUSH_STOP_UNSEEN
+			more = flush_nr[0] != 0;
+			failed = nr_stops != stops;
+#else
+			failed = nr_stops != stops;
+			more = flush_nr[0] != 0;
+#endif
+			/* Given up, by a signal or after a time. */
+			if
+#ifndef SILENT
+			:: i < FLUSHES -> failed = true
+#else
+			:: failed = true
+#endif
+			:: true
+			fi;
+			if
+			:: failed -> flush_nr[0] = 0; wake_all(b); break
+			:: !failed && !more ->
+				assert(ended_stops == stops);
+#ifdef NO_USER
+				assert(ended_hinted);
+#endif
+				break
+			:: !failed && more
+			fi
+		od
 	:: else -> break
 	od;
 	flush_done = true
