@@ -87,8 +87,8 @@ static void ask_zones(unsigned long nr)
 {
 	struct page_hinting_zone *pz;
 
-	/* Pairs with look_and_hint(), which sees then that marks are void. */
 	page_hinting_for_each_zone(pz)
+		/* Pairs with look_and_hint(): by then, it sees that marks are void. */
 		smp_store_release(&pz->flush_nr, nr);
 	page_hinting_wake_all(PAGE_HINTING_EV_FLUSH);
 }

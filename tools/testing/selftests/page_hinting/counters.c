@@ -121,7 +121,7 @@ static void test_reused(void)
 	touch_memory(p, USED_BYTES);
 	read_sums(&after);
 	grown = after.reused - before.reused;
-	ksft_print_msg("%llu MiB reused for %lu MiB beside %llu MiB unhinted, %llu MiB in per-CPU lists\n",
+	ksft_print_msg("%llu MiB reused for %lu MiB beside %llu MiB unhinted, %llu MiB in lists\n",
 		       grown / MIB, USED_BYTES / MIB, unhinted / MIB,
 		       listed / MIB);
 	ksft_test_result(unhinted + listed <= USED_BYTES / 2 &&
