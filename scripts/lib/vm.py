@@ -324,6 +324,9 @@ class Guest:
         last = [line for _, line in self.lines if line.strip()][-4:]
         return ' | '.join(([own] if own else []) + last) or 'the console is empty'
 
+    def failure(self):
+        return Failure(f'the guest "{self.name}"', self.tail(), f'less {self.log}')
+
     def finish(self):
         """Wait for the end; the exit code of what ran in the guest."""
         self.process.wait()

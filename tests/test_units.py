@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What needs no guest of ours: KUnit, and the model of the protocol."""
+import re
+
+import pytest
+from seen import script
+
+
+def test_kunit(check):
+    """Unit tests, by the kernel's kunit.py"""
+    done = script('kunit', timeout=3600)
+    out = done.stdout + done.stderr
+    total = re.findall(r'^(\d+) passed, (\d+) failed$', out, re.M)
+    if not total or (done.returncode and total[-1][1] == '0'):
+        check(False, 'the unit tests run', out[-2000:])
+        return
+    passed, failed = (int(n) for n in total[-1])
+    print(out if failed else f'# {passed} unit tests passed')
+    check.passed += passed
+    check.failed += failed
+    check(passed > 0, 'there are unit tests')
+
+
+@pytest.mark.slow
+def test_protocol(check):
+    """The protocol between threads, flush and host as a model: spin tries all orders of steps"""
+    done = script('protocol', timeout=3600)
+    lines = re.findall(r'^(not ok|ok) - (.*)$', done.stdout, re.M)
+    for state, what in lines:
+        check(state == 'ok', f'protocol: {what}')
+    check(bool(lines) and f'{len(lines)} passed' in done.stdout, 'protocol: it was searched',
+          (done.stdout + done.stderr)[-2000:])
