@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 CONFIG ?= hinting
 export BASE KSRC MEM ACCEL JOBS QEMU ONLY RUNS WALL
 
-.PHONY: help run check check-all bench kernel series bisect assemble refresh kunit lint clean
+.PHONY: help run check check-all bench kernel series bisect assemble refresh kunit mutants lint clean
 
 help:
 	@echo 'make run       show a guest that gives its memory back: a table and two pictures'
@@ -19,6 +19,7 @@ help:
 	@echo 'make assemble  make build/linux-BASE, the git tree with the series in it'
 	@echo 'make refresh   take the commits made there back into this repository'
 	@echo 'make kunit     the KUnit tests alone'
+	@echo 'make mutants   break the mechanism in 45 places: a unit test has to fail each time'
 	@echo 'make lint      checkpatch, W=1, sparse, kernel-doc, shellcheck and more'
 	@echo 'make clean     remove build/ and out/'
 	@echo
@@ -36,7 +37,7 @@ help:
 	@echo
 	@echo 'What each part does: scripts/NAME -h'
 
-run check bench kunit lint series assemble refresh:
+run check bench kunit mutants lint series assemble refresh:
 	@scripts/$@
 
 bisect:

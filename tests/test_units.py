@@ -21,12 +21,23 @@ def test_kunit(check):
     check(passed > 0, 'there are unit tests')
 
 
+def results_of(check, name):
+    """What a script says with "ok" and "not ok" lines."""
+    done = script(name, timeout=3600)
+    lines = re.findall(r'^(not ok|ok) - (.*)$', done.stdout, re.M)
+    for state, what in lines:
+        check(state == 'ok', f'{name}: {what}')
+    check(lines and f'{len(lines)} passed' in done.stdout, f'{name}: it comes to its end',
+          (done.stdout + done.stderr)[-2000:])
+
+
 @pytest.mark.slow
 def test_protocol(check):
     """The protocol between threads, flush and host as a model: spin tries all orders of steps"""
-    done = script('protocol', timeout=3600)
-    lines = re.findall(r'^(not ok|ok) - (.*)$', done.stdout, re.M)
-    for state, what in lines:
-        check(state == 'ok', f'protocol: {what}')
-    check(bool(lines) and f'{len(lines)} passed' in done.stdout, 'protocol: it was searched',
-          (done.stdout + done.stderr)[-2000:])
+    results_of(check, 'protocol')
+
+
+@pytest.mark.slow
+def test_mutants(check):
+    """The mechanism is broken in one place after the other: each time a unit test fails"""
+    results_of(check, 'mutants')
