@@ -19,7 +19,7 @@ help:
 	@echo 'make assemble  make build/linux-BASE, the git tree with the series in it'
 	@echo 'make refresh   take the commits made there back into this repository'
 	@echo 'make kunit     the KUnit tests alone'
-	@echo 'make mutants   break the mechanism in 45 places: a unit test has to fail each time'
+	@echo 'make mutants   break the mechanism, in one place after the other: does a unit test fail?'
 	@echo 'make lint      checkpatch, W=1, sparse, kernel-doc, shellcheck and more'
 	@echo 'make clean     remove build/ and out/'
 	@echo
