@@ -22,11 +22,11 @@ def shell(program, arguments=''):
             f'printf "\\n### end {program} %d\\n" $(cat /tmp/code)\n')
 
 
-def no_splat(report, guest, label):
+def no_splat(check, guest, label):
     """One result: the kernel of this guest complained of nothing."""
     bad = [text for _, text in guest.lines if SPLAT.search(text)]
-    report.result(not bad, f'{label}: the kernel does not complain',
-                  '\n'.join(bad[:5] + [f'see {guest.log}']) if bad else '')
+    check(not bad, f'{label}: the kernel does not complain',
+          '\n'.join(bad[:5] + [f'see {guest.log}']) if bad else '')
 
 
 def sections(lines):
@@ -45,7 +45,7 @@ def sections(lines):
     return found
 
 
-def report_program(report, label, lines, code, may_skip):
+def report_program(check, label, lines, code, may_skip):
     """The results of one program."""
     plan, seen, notes = None, 0, []
     for text in lines:
@@ -60,28 +60,28 @@ def report_program(report, label, lines, code, may_skip):
         seen += 1
         name = f'{label}: {match.group(3)}'
         if match.group(2) and may_skip:
-            report.skip(label, match.group(3))
+            check.skip(label, match.group(3))
         elif match.group(2):    # the kernel is ours: whatever is tested must be in it
-            report.result(False, name, 'skipped: configs/ lack what it needs')
+            check(False, name, 'skipped: configs/ lack what it needs')
         else:
-            report.result(match.group(1) == 'ok', name,
-                          '\n'.join(notes[-4:]) if match.group(1) != 'ok' else '')
+            check(match.group(1) == 'ok', name,
+                  '\n'.join(notes[-4:]) if match.group(1) != 'ok' else '')
         notes = []
     if code == SKIP and not seen and may_skip:
-        report.skip(label, ' '.join(notes))
+        check.skip(label, ' '.join(notes))
     elif code is None:
-        report.result(False, f'{label}: ends', 'it did not; ' + ' | '.join(lines[-4:]))
+        check(False, f'{label}: ends', 'it did not; ' + ' | '.join(lines[-4:]))
     elif not seen or seen != plan:
-        report.result(False, f'{label}: keeps its plan', f'{seen} results of {plan}, exit code '
-                      f'{code}; ' + ' | '.join(lines[-4:]))
+        check(False, f'{label}: keeps its plan', f'{seen} results of {plan}, exit code '
+              f'{code}; ' + ' | '.join(lines[-4:]))
 
 
-def report(results, guest, label, programs, may_skip=()):
+def report(check, guest, label, programs, may_skip=()):
     """All results in a guest's console, and that the kernel did not complain."""
     found = sections(guest.lines)
     for program, lines, code in found:
-        report_program(results, f'{label} {program}', lines, code, program in may_skip)
+        report_program(check, f'{label} {program}', lines, code, program in may_skip)
     for program in programs:
         if program not in (name for name, _, _ in found):
-            results.result(False, f'{label} {program}', 'it did not begin')
-    no_splat(results, guest, label + ' ' + ' '.join(programs))
+            check(False, f'{label} {program}', 'it did not begin')
+    no_splat(check, guest, label + ' ' + ' '.join(programs))
