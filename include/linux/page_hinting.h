@@ -58,7 +58,8 @@ struct page_hinting_ops {
 		       struct page_hinting_used *used, unsigned int max);
 	/**
 	 * @arm: have page_hinting_notify() called when there is something to
-	 * harvest.
+	 * harvest. Looks whether there is only after it has asked for that, with
+	 * a full barrier in between. Takes a lock that @harvest takes, too.
 	 *
 	 * Return: false if there is already, and then it is not called.
 	 */

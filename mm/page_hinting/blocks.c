@@ -348,6 +348,9 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 
 	lockdep_assert_held(&pz->zone->lock);
 	if (!page_ref_freeze(page, 1)) {
+		/* Its thread tries again, and may sleep now. */
+		if (!(private & BLOCK_WAITS) && current != READ_ONCE(pz->task))
+			page_hinting_wake_later(pz, PAGE_HINTING_EV_HARVEST);
 		set_page_private(page, private | BLOCK_WAITS);
 		list_move_tail(&page->lru, &pz->retry);
 		return false;

@@ -90,7 +90,10 @@ static void set_state(enum page_hinting_state new_state)
 	WRITE_ONCE(page_hinting_state, new_state);
 	if (new_state == PAGE_HINTING_RUNNING)
 		return;
-	/* Pairs with is_over(). */
+	/*
+	 * Pairs with flush_all(). Before a zone's flush ends for this reason,
+	 * quiesce() waits for all SRCU sections, which is a full barrier.
+	 */
 	WRITE_ONCE(page_hinting_nr_stops, page_hinting_nr_stops + 1);
 	wake_up(&page_hinting_flush_wait);
 }

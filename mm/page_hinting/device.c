@@ -287,15 +287,20 @@ bool page_hinting_wait_home(struct page_hinting_zone *pz,
 			    unsigned int patience_ms)
 {
 	unsigned long deadline = jiffies + msecs_to_jiffies(patience_ms);
+	bool home = nothing_is_in_flight(pz, start_pfn, end_pfn);
 
-	while (!nothing_is_in_flight(pz, start_pfn, end_pfn)) {
+	if (home)
+		return true;
+	for (;;) {
 		page_hinting_bring_home();
 		retry_zones();
-		if (nothing_is_in_flight(pz, start_pfn, end_pfn))
+		home = nothing_is_in_flight(pz, start_pfn, end_pfn);
+		if (home || time_after(jiffies, deadline))
 			break;
-		if (time_after(jiffies, deadline))
-			return false;
 		fsleep(USEC_PER_MSEC);
 	}
-	return true;
+	/* Each harvest disarms: the threads would not be told of the next blocks. */
+	if (page_hinting_host_was_faster())
+		page_hinting_wake_all(PAGE_HINTING_EV_HARVEST);
+	return home;
 }

@@ -152,14 +152,13 @@ static void count_all_lists(struct page_hinting_zone *pz)
 {
 	int cpu;
 
-	/* An empty zone has no lists any more. */
-	if (!populated_zone(pz->zone))
-		return;
 	for_each_possible_cpu(cpu) {
 		struct page_hinting_list *list = per_cpu_ptr(pz->lists, cpu);
-		struct per_cpu_pages *pcp =
-			per_cpu_ptr(pz->zone->per_cpu_pageset, cpu);
+		struct per_cpu_pages *pcp;
 
+		/* Pairs with zone_pcp_reset(), when the zone becomes empty. */
+		guard(rcu)();
+		pcp = per_cpu_ptr(READ_ONCE(pz->zone->per_cpu_pageset), cpu);
 		if (data_race(pcp->count == list->counted_pages))
 			continue;
 		guard(spinlock_irqsave)(&pz->zone->lock);

@@ -57,16 +57,6 @@ void __page_hinting_back_off(gfp_t gfp_mask, unsigned int order,
 	}
 }
 
-/*
- * When somebody other than a zone's thread has harvested: nobody would be told of
- * the next acknowledgment, as each harvest disarms.
- */
-static void arm_again(void)
-{
-	if (page_hinting_host_was_faster())
-		page_hinting_wake_all(PAGE_HINTING_EV_HARVEST);
-}
-
 /* See page_hinting_drain_range(). */
 void __page_hinting_drain_range(unsigned long start_pfn, unsigned long end_pfn)
 {
@@ -86,7 +76,6 @@ void __page_hinting_drain_range(unsigned long start_pfn, unsigned long end_pfn)
 		page_hinting_wait_home(pz, start_pfn, end_pfn,
 				       PAGE_HINTING_WAIT_HOME_MS);
 		page_hinting_be_quiet(pz, PAGE_HINTING_WAIT_HOME_MS);
-		arm_again();
 	}
 }
 
@@ -112,8 +101,6 @@ static int oom_callback(struct notifier_block *nb, unsigned long unused,
 	home = page_hinting_wait_home(NULL, 0, ULONG_MAX,
 				      READ_ONCE(is_silent) ? 0 :
 				      PAGE_HINTING_WAIT_HOME_MS);
-	arm_again();
-
 	after = page_hinting_pages_in_flight();
 	*freed_pages += before - min(before, after);
 	WRITE_ONCE(is_silent, !home);
@@ -211,12 +198,15 @@ void __page_hinting_show_mem(void)
 	}
 }
 
-/* What a CPU's list holds. An empty zone has none any more; vmstat asks the same. */
+/* What a CPU's list holds. */
 static int pages_in_list(struct page_hinting_zone *pz, int cpu)
 {
-	if (!populated_zone(pz->zone))
-		return 0;
-	return data_race(per_cpu_ptr(pz->zone->per_cpu_pageset, cpu)->count);
+	struct per_cpu_pages *pcp;
+
+	/* Pairs with zone_pcp_reset(), when the zone becomes empty. */
+	guard(rcu)();
+	pcp = per_cpu_ptr(READ_ONCE(pz->zone->per_cpu_pageset), cpu);
+	return data_race(pcp->count);
 }
 
 /* Was a CPU's list used since that was told last? If so, it is told now. */
@@ -279,6 +269,8 @@ void __page_hinting_cpu_idle(void)
 {
 	struct page_hinting_zone *pz;
 
+	/* Either the work that is pending sees what is in the list, or it is over. */
+	smp_mb();
 	if (delayed_work_pending(&lists_work))
 		return;
 	page_hinting_for_each_zone(pz)

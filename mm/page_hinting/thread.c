@@ -129,6 +129,10 @@ static unsigned long flush_zone(struct page_hinting_zone *pz, unsigned long nr)
 
 	if (pz->begun_nr != nr) {
 		pz->begun_nr = nr;
+		/*
+		 * Takes the zone lock: whoever brings a block home from here on
+		 * sees that a flush waits. put_back() relies on it.
+		 */
 		pz->flush_pages = page_hinting_read(pz, &pz->reach_pages);
 	}
 	/* Not all at once, as it may be given up meanwhile. */
@@ -441,9 +445,9 @@ static int publish_zone(struct zone *zone)
 	init_irq_work(&pz->wake_work, wake_thread);
 
 	list_add_tail_rcu(&pz->node, &page_hinting_zones);
-	/* Pairs with who reads it without the lock. */
 	scoped_guard(spinlock_irqsave, &zone->lock)
-		WRITE_ONCE(zone->hinting, pz);
+		/* Pairs with back_off() and drain_range(), which take no lock. */
+		smp_store_release(&zone->hinting, pz);
 	return 0;
 }
 

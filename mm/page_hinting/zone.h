@@ -286,7 +286,8 @@ static inline void page_hinting_wake(struct page_hinting_zone *pz,
 
 /*
  * The same from under the zone lock, as to wake a task takes locks outside of it.
- * What the thread is told of it sees under that lock. Not while suspended: per-CPU
+ * What the thread is told of it sees when it has taken that lock, too, as it does
+ * in page_hinting_retry(). Not while suspended: per-CPU
  * lists are drained with interrupts off before a hibernation image is taken, and
  * work that is pending in the image would be pending for ever. Resuming wakes all
  * threads.
@@ -321,7 +322,7 @@ static inline void page_hinting_wake_all(enum page_hinting_event event)
 			page_hinting_wake(pz, event);
 }
 
-/* Memory was left unhinted. A flush may count as well, and one may be lost. */
+/* Memory was left unhinted. Only the zone's thread counts that. */
 static inline void page_hinting_skipped(struct page_hinting_zone *pz,
 					enum page_hinting_reason reason)
 {
@@ -344,7 +345,10 @@ static inline bool page_hinting_may_pull(struct page_hinting_zone *pz)
 	       !page_hinting_quiet_left(pz);
 }
 
-/* Leave a zone alone for some time, or for as long as it is already. */
+/*
+ * Leave a zone alone for some time, or for as long as it is already. Of two calls
+ * at a time one may be lost, and the time is shorter then.
+ */
 static inline void page_hinting_be_quiet(struct page_hinting_zone *pz,
 					 unsigned int ms)
 {

@@ -23,8 +23,11 @@
 #include "../../page_alloc.h"
 #include "../control.h"
 #include "../hooks.h"
+#include "check.h"
 
 #define RING		32
+/* The largest that a test has. */
+#define LARGEST_RING	1024
 #define PATIENCE_MS	5000
 /* An order well below that of a huge page. */
 #define TEST_LOW_ORDER		3
@@ -40,6 +43,7 @@
  * @used: blocks that it is done with, and that were not harvested
  * @nr_ring: how many it has
  * @nr_used: how many it is done with
+ * @armed: it tells when it is done with more
  * @silent: it keeps what it gets
  * @refuses: it takes nothing
  * @broken: it says so
@@ -49,17 +53,19 @@
  *	thread look again first
  * @delay_us: of slow_host() for each block, and for each kick
  * @least_order: of the smallest block that it ever got
- * @most_pages: the most it had at a time
+ * @most_nr: the most blocks that it had at a time
+ * @most_pages: what was in flight then, at most
  * @seen_pages: all that it ever got
  * @before_pages: what the first zone's earlier hosts have acknowledged
  */
 struct host {
 	struct page_hinting_device dev;
 	spinlock_t lock;	/* protects the rest */
-	struct page *ring[RING];
-	struct page *used[2 * RING];
+	struct page *ring[LARGEST_RING];
+	struct page *used[2 * LARGEST_RING];
 	unsigned int nr_ring;
 	unsigned int nr_used;
+	bool armed;
 	bool silent;
 	bool refuses;
 	bool broken;
@@ -68,6 +74,7 @@ struct host {
 	bool arms_late;
 	unsigned int delay_us;
 	unsigned int least_order;
+	unsigned int most_nr;
 	unsigned long most_pages;
 	unsigned long seen_pages;
 	unsigned long before_pages;
@@ -88,6 +95,7 @@ static int host_submit(struct page_hinting_device *dev, struct page *page,
 	spin_lock(&host->lock);
 	if (host->nr_ring < dev->capacity && !READ_ONCE(host->refuses)) {
 		host->ring[host->nr_ring++] = page;
+		host->most_nr = max(host->most_nr, host->nr_ring);
 		host->most_pages = max(host->most_pages, in_use);
 		host->seen_pages += 1UL << order;
 		host->least_order = min(host->least_order, order);
@@ -106,11 +114,15 @@ static void host_use(struct host *host, unsigned int index)
 
 static void host_use_all(struct host *host)
 {
+	bool armed;
+
 	spin_lock(&host->lock);
 	while (host->nr_ring && host->nr_used < ARRAY_SIZE(host->used))
 		host_use(host, host->nr_ring / 2);
+	armed = host->armed;
 	spin_unlock(&host->lock);
-	page_hinting_notify(&host->dev);
+	if (armed)
+		page_hinting_notify(&host->dev);
 }
 
 static void host_kick(struct page_hinting_device *dev)
@@ -137,6 +149,7 @@ static int host_harvest(struct page_hinting_device *dev,
 		fsleep(USEC_PER_MSEC);
 	}
 	spin_lock(&host->lock);
+	host->armed = false;
 	while (nr < max && host->nr_used)
 		used[nr++].page = host->used[--host->nr_used];
 	spin_unlock(&host->lock);
@@ -157,7 +170,9 @@ static bool host_arm(struct page_hinting_device *dev)
 		WRITE_ONCE(host->arms_late, false);
 		return false;
 	}
-	return !READ_ONCE(host->nr_used);
+	guard(spinlock)(&host->lock);
+	host->armed = true;
+	return !host->nr_used;
 }
 
 static const struct page_hinting_ops host_ops = {
@@ -265,43 +280,60 @@ static void host_exit(struct kunit *test)
 	WRITE_ONCE(page_hinting_refault_cost_ms, PAGE_HINTING_REFAULT_COST_MS);
 }
 
-/* What the counts say and what a walk of the lists finds (invariant 5). */
 static void expect_counts(struct kunit *test)
 {
+	KUNIT_EXPECT_EQ(test, page_hinting_check(first_zone()), 0UL);
+}
+
+/* What is wrong while @number is one more than it is. */
+static unsigned long faults_of(unsigned long *number)
+{
 	struct page_hinting_zone *pz = first_zone();
-	unsigned long flags, hinted = 0, listed = 0, wrong = 0;
-	unsigned int order;
+	unsigned long faults;
+
+	guard(spinlock_irqsave)(&pz->zone->lock);
+	++*number;
+	faults = page_hinting_check_locked(pz);
+	--*number;
+	return faults;
+}
+
+/* What is wrong while a list's first block seems to be so many orders larger. */
+static unsigned long faults_of_order(struct list_head *list, unsigned int more)
+{
+	struct page_hinting_zone *pz = first_zone();
+	unsigned long faults;
 	struct page *page;
-	int mt, cpu;
 
-	spin_lock_irqsave(&pz->zone->lock, flags);
-	for_each_possible_cpu(cpu)
-		listed += per_cpu_ptr(pz->lists, cpu)->counted_pages;
-	if (listed != pz->list_pages)
-		wrong++;
-	for (order = 0; order < NR_PAGE_ORDERS; order++) {
-		for (mt = 0; mt < MIGRATE_TYPES; mt++) {
-			struct list_head *list =
-				&pz->zone->free_area[order].free_list[mt];
-			unsigned long unhinted = 0;
+	guard(spinlock_irqsave)(&pz->zone->lock);
+	page = list_first_entry(list, struct page, lru);
+	set_page_private(page, page_private(page) + more);
+	faults = page_hinting_check_locked(pz);
+	set_page_private(page, page_private(page) - more);
+	return faults;
+}
 
-			list_for_each_entry(page, list, buddy_list) {
-				if (!PageBuddyOffline(page))
-					unhinted++;
-				else
-					hinted += 1UL << order;
-			}
-			if (unhinted != pz->nr_unhinted[order][mt])
-				wrong++;
-		}
-	}
-	if (hinted != pz->hinted_pages)
-		wrong++;
-	/* What was acknowledged is hinted or was used, or has lost its mark. */
-	if (pz->hinted_pages + pz->unmarked_pages > pz->acknowledged_pages)
-		wrong++;
-	spin_unlock_irqrestore(&pz->zone->lock, flags);
-	KUNIT_EXPECT_EQ(test, wrong, 0UL);
+/* What expect_counts() asks can fail. */
+static void check_finds_faults(struct kunit *test)
+{
+	struct page_hinting_zone *pz = first_zone();
+	struct list_head *largest =
+		&pz->zone->free_area[MAX_PAGE_ORDER].free_list[MIGRATE_MOVABLE];
+
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	KUNIT_EXPECT_EQ(test, page_hinting_check(pz), 0UL);
+	KUNIT_EXPECT_EQ(test, faults_of(&pz->nr_unhinted[0][MIGRATE_MOVABLE]),
+			BIT(PAGE_HINTING_BAD_COUNT) |
+			BIT(PAGE_HINTING_BAD_SUM));
+	KUNIT_EXPECT_EQ(test, faults_of(&pz->hinted_pages),
+			BIT(PAGE_HINTING_BAD_COUNT));
+	KUNIT_EXPECT_EQ(test, faults_of(&pz->reach_pages),
+			BIT(PAGE_HINTING_BAD_SUM));
+	KUNIT_EXPECT_EQ(test, faults_of(&pz->list_pages),
+			BIT(PAGE_HINTING_BAD_LISTS));
+	KUNIT_ASSERT_FALSE(test, list_empty(largest));
+	KUNIT_EXPECT_EQ(test, faults_of_order(largest, 1),
+			BIT(PAGE_HINTING_BAD_FREE));
 }
 
 static void idle_memory_is_hinted(struct kunit *test)
@@ -433,6 +465,21 @@ static struct page *wait_for_block(struct kunit *test)
 	return host->ring[0];
 }
 
+/* What expect_counts() asks of blocks in flight can fail, too. */
+static void check_finds_faults_in_flight(struct kunit *test)
+{
+	struct page_hinting_zone *pz = first_zone();
+
+	wait_for_block(test);
+	KUNIT_EXPECT_EQ(test, page_hinting_check(pz), 0UL);
+	KUNIT_EXPECT_EQ(test, faults_of(&pz->in_flight_pages),
+			BIT(PAGE_HINTING_BAD_IN_FLIGHT));
+	KUNIT_EXPECT_EQ(test, faults_of_order(&pz->in_flight,
+					      get_order(SZ_64M)),
+			BIT(PAGE_HINTING_BAD_IN_FLIGHT) |
+			BIT(PAGE_HINTING_BAD_WINDOW));
+}
+
 /* Whoever holds a reference across an acknowledgment keeps the block. */
 static void held_reference(struct kunit *test)
 {
@@ -455,6 +502,77 @@ static void held_reference(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, wait_for(!PageOffline(page)));
 	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
 	expect_counts(test);
+}
+
+/* Nothing but the host's silence wakes the thread, and not for the next second. */
+static bool thread_sleeps(void)
+{
+	struct page_hinting_zone *pz = first_zone();
+
+	if (!wait_for(data_race(pz->look_in_ms) > PAGE_HINTING_SILENCE_MS))
+		return false;
+	page_hinting_wake(pz, PAGE_HINTING_EV_HARVEST);
+	fsleep(50 * USEC_PER_MSEC);
+	return true;
+}
+
+/* Is a block home before a thread that was told nothing looks at it? */
+static bool is_soon_home(struct page *page)
+{
+	unsigned long deadline =
+		jiffies + msecs_to_jiffies(PAGE_HINTING_SILENCE_MS / 2);
+
+	while (PageOffline(page) && time_before(jiffies, deadline))
+		fsleep(USEC_PER_MSEC);
+	return !PageOffline(page);
+}
+
+/* A block of the first zone that the host has. */
+static struct page *first_zones_block(struct kunit *test)
+{
+	struct host *host = test->priv;
+	unsigned int i;
+
+	wait_for_block(test);
+	KUNIT_ASSERT_TRUE(test, thread_sleeps());
+	for (i = 0; i < host->nr_ring; i++)
+		if (page_zone(host->ring[i]) == first_zone()->zone)
+			return host->ring[i];
+	KUNIT_FAIL_AND_ABORT(test, "no block of the first zone");
+	return NULL;
+}
+
+/* Somebody else harvests a block that is held: its thread is told to try again. */
+static void held_block_is_told(struct kunit *test)
+{
+	struct page *page = first_zones_block(test);
+	struct host *host = test->priv;
+	unsigned int i;
+
+	KUNIT_ASSERT_TRUE(test, get_page_unless_zero(page));
+	/* Only this one, or the thread would be told of another. */
+	scoped_guard(spinlock, &host->lock)
+		for (i = 0; i < host->nr_ring; i++)
+			if (host->ring[i] == page)
+				host_use(host, i);
+	page_hinting_bring_home();
+	KUNIT_EXPECT_TRUE(test, PageOffline(page));
+	put_page(page);
+	KUNIT_EXPECT_TRUE(test, is_soon_home(page));
+}
+
+/* Who waits for a range disarms the host, and arms it again. */
+static void range_arms_again(struct kunit *test)
+{
+	struct page *page = first_zones_block(test);
+	struct host *host = test->priv;
+	unsigned long pfn = page_to_pfn(page);
+
+	KUNIT_EXPECT_TRUE(test, host->armed);
+	KUNIT_EXPECT_FALSE(test, page_hinting_wait_home(first_zone(), pfn,
+							pfn + 1, 0));
+	host_use_all(host);
+	KUNIT_EXPECT_TRUE(test, is_soon_home(page));
 }
 
 static bool in_flight(struct page *page)
@@ -868,6 +986,18 @@ static bool holes_are_hinted(unsigned long pages)
 	return all_hinted() && hinted_small_pages() >= pages;
 }
 
+/* As a VM generation ID device would, if the kernel knows such devices. */
+static void tell_of_a_restore(void)
+{
+#if IS_ENABLED(CONFIG_VMGENID)
+	static const u8 id[16];
+
+	add_vmfork_randomness(id, sizeof(id));
+#else
+	page_hinting_restored();
+#endif
+}
+
 /* After a restore all is hinted again, but no small blocks unless asked for. */
 static void restore_voids_marks(struct kunit *test)
 {
@@ -885,7 +1015,7 @@ static void restore_voids_marks(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, wait_for(holes_are_hinted(hole_pages / 2)));
 
 	seen_pages = host->seen_pages;
-	page_hinting_restored();
+	tell_of_a_restore();
 	KUNIT_EXPECT_TRUE(test, wait_for(READ_ONCE(page_hinting_nr_restores) ==
 					 nr_restores + 1));
 	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted() &&
@@ -1227,11 +1357,12 @@ static void flush_ends_beside_a_user(struct kunit *test)
 	struct page_hinting_zone *pz = first_zone();
 	struct host *host = test->priv;
 	struct flusher flusher;
-	unsigned long seen_pages;
+	unsigned long seen_pages, reach_pages;
 	LIST_HEAD(blocks);
 
 	keep_memory(test);
 	seen_pages = host->seen_pages;
+	reach_pages = pages_of(&pz->reach_pages);
 	host->delay_us = USEC_PER_MSEC;
 	start_flush(test, &flusher);
 	while (!completion_done(&flusher.done)) {
@@ -1242,7 +1373,7 @@ static void flush_ends_beside_a_user(struct kunit *test)
 	end_flush(test, &flusher, 0);
 	host->delay_us = 0;
 	KUNIT_EXPECT_LE(test, host->seen_pages - seen_pages,
-			zone_managed_pages(pz->zone));
+			reach_pages + PAGE_HINTING_SIGNIFICANT_PAGES);
 	expect_counts(test);
 }
 
@@ -1396,6 +1527,35 @@ static void put_all_back(void)
 		page_hinting_put_back(pulled[--nr_pulled], false);
 }
 
+/* What the host knows stands at the tail of its list; what joins one later does not. */
+static void hinted_is_used_last(struct kunit *test)
+{
+	struct page *held = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER), *pages[4];
+	struct page_hinting_zone *pz = first_zone();
+	unsigned long used_pages, hinted_pages;
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, held);
+	keep_memory(test);
+	pull_all(pz, pageblock_order, 4);
+	KUNIT_EXPECT_GT(test, nr_pulled, 0U);
+	while (nr_pulled)
+		page_hinting_put_back(pulled[--nr_pulled], true);
+	hinted_pages = pages_of(&pz->hinted_pages);
+	__free_pages(held, MAX_PAGE_ORDER);
+	KUNIT_EXPECT_LE(test, pages_of(&pz->hinted_pages), hinted_pages);
+
+	used_pages = page_hinting_used(pz);
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		pages[i] = alloc_pages(GFP_HIGHUSER_MOVABLE, pageblock_order);
+	KUNIT_EXPECT_LT(test, page_hinting_used(pz) - used_pages,
+			pageblock_nr_pages);
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		if (pages[i])
+			__free_pages(pages[i], pageblock_order);
+	expect_counts(test);
+}
+
 /* Each zone has a part of the window to itself, or one block. */
 static void window_is_divided(struct kunit *test)
 {
@@ -1438,18 +1598,25 @@ static void large_ring_is_not_filled(struct kunit *test)
 	free_blocks(&blocks);
 }
 
-/* A ring with a place for one block is enough. */
-static void small_ring(struct kunit *test)
+/* A ring with a place for one block is enough, and a very large one is not filled. */
+static void rings_of_any_size(struct kunit *test)
 {
+	static const unsigned int capacities[] = { 1, 2, RING, 256, LARGEST_RING };
 	struct host *host = test->priv;
+	unsigned int i;
 
-	page_hinting_unregister(&host->dev);
-	host_reset(host, true);
-	host->dev.capacity = 1;
-	KUNIT_ASSERT_EQ(test, page_hinting_register(&host->dev), 0);
-	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
-	KUNIT_EXPECT_EQ(test, page_hinting_flush(true), 0);
-	expect_counts(test);
+	for (i = 0; i < ARRAY_SIZE(capacities); i++) {
+		page_hinting_unregister(&host->dev);
+		host_reset(host, true);
+		host->dev.capacity = capacities[i];
+		host->most_nr = 0;
+		KUNIT_ASSERT_EQ(test, page_hinting_register(&host->dev), 0);
+		KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+		KUNIT_EXPECT_EQ(test, page_hinting_flush(true), 0);
+		KUNIT_EXPECT_GT(test, host->most_nr, 0U);
+		KUNIT_EXPECT_LE(test, host->most_nr, min(capacities[i], 128U));
+		expect_counts(test);
+	}
 }
 
 static void see_wake(void *seen, struct zone *zone, unsigned long events)
@@ -1482,7 +1649,7 @@ static void room_is_told(struct kunit *test)
 static void silent_host(struct kunit *test)
 {
 	struct host *host = test->priv;
-	unsigned long begin;
+	unsigned long begin, acknowledged_pages;
 
 	wait_for_block(test);
 	fsleep(5 * TEST_SETTLE_MS * USEC_PER_MSEC);
@@ -1492,8 +1659,11 @@ static void silent_host(struct kunit *test)
 			3U * PAGE_HINTING_SILENCE_MS);
 	KUNIT_EXPECT_GT(test, page_hinting_pages_in_flight(), 0UL);
 	KUNIT_EXPECT_TRUE(test, PageOffline(host->ring[0]));
+	acknowledged_pages = pages_of(&first_zone()->acknowledged_pages);
 	host_reset(host, true);
 	KUNIT_EXPECT_EQ(test, page_hinting_pages_in_flight(), 0UL);
+	KUNIT_EXPECT_EQ(test, pages_of(&first_zone()->acknowledged_pages),
+			acknowledged_pages);
 	KUNIT_EXPECT_PTR_EQ(test, first_zone()->task, NULL);
 
 	/* And it can be bound again. */
@@ -1533,6 +1703,16 @@ static void lost_blocks(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, PageOffline(page));
 	KUNIT_EXPECT_EQ(test, page_count(page), 1);
 	KUNIT_EXPECT_EQ(test, pages_of(&first_zone()->in_flight_pages), 0UL);
+
+	/* The same with a device that stays. */
+	wait_for_block(test);
+	page_hinting_suspend(&host->dev);
+	host_reset(host, false);
+	KUNIT_EXPECT_EQ(test, page_hinting_pages_in_flight(), 0UL);
+	host->nr_ring = 0;
+	host->silent = false;
+	page_hinting_resume(&host->dev);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
 }
 
 /* Whatever a driver gives back: what is not in flight is not touched. */
@@ -1594,6 +1774,7 @@ static void broken_host_is_left_alone(struct kunit *test)
 	switches = READ_ONCE(first_zone()->task->nvcsw);
 	fsleep(5 * PAGE_HINTING_SILENCE_MS / 2 * USEC_PER_MSEC);
 	KUNIT_EXPECT_LE(test, READ_ONCE(first_zone()->task->nvcsw), switches + 1);
+	KUNIT_EXPECT_FALSE(test, page_hinting_may_pull(first_zone()));
 	WRITE_ONCE(host->broken, false);
 }
 
@@ -1669,6 +1850,28 @@ static void back_off_is_for_the_nodes_asked(struct kunit *test)
 	ac.nodemask = NULL;
 	__page_hinting_back_off(GFP_KERNEL, 0, &ac);
 	KUNIT_EXPECT_GT(test, page_hinting_quiet_left(pz), 0UL);
+}
+
+/* That a large block is not to be had is no matter, unless one is in flight. */
+static void back_off_is_for_what_is_in_flight(struct kunit *test)
+{
+	const unsigned int order = PAGE_ALLOC_COSTLY_ORDER + 1;
+	struct page_hinting_zone *pz = first_zone();
+	struct alloc_context ac = {
+		.zonelist = node_zonelist(zone_to_nid(pz->zone), GFP_KERNEL),
+		.highest_zoneidx = MAX_NR_ZONES - 1,
+	};
+
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted() &&
+					 !page_hinting_quiet_left(pz)));
+	__page_hinting_back_off(GFP_KERNEL, order, &ac);
+	KUNIT_EXPECT_EQ(test, page_hinting_quiet_left(pz), 0UL);
+	wait_for_block(test);
+	/* Another back-off may have ended a moment ago. */
+	fsleep(PAGE_HINTING_TURN_MS * USEC_PER_MSEC);
+	__page_hinting_back_off(GFP_KERNEL, order, &ac);
+	KUNIT_EXPECT_GT(test, page_hinting_quiet_left(pz), 0UL);
+	KUNIT_EXPECT_TRUE(test, wait_for(!page_hinting_quiet_left(pz)));
 }
 
 /* Asking for a range of which nothing is in flight keeps nobody waiting. */
@@ -1881,15 +2084,207 @@ static void only_one_host(struct kunit *test)
 	other.capacity = 1;
 	KUNIT_EXPECT_EQ(test, page_hinting_register(&other), -EBUSY);
 	page_hinting_unregister(&other);
+	page_hinting_suspend(&other);
+	page_hinting_resume(&other);
+	KUNIT_EXPECT_EQ(test, page_hinting_get_state(), PAGE_HINTING_RUNNING);
+	KUNIT_EXPECT_PTR_EQ(test, rcu_access_pointer(page_hinting_dev), &host->dev);
 	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
-	KUNIT_EXPECT_NOT_NULL(test, host);
+}
+
+/* Where hinting must not be, as in a confidential guest, no host is used. */
+static void barred_means_no_host(struct kunit *test)
+{
+	struct host *host = test->priv;
+	char why[40];
+
+	page_hinting_unregister(&host->dev);
+	host_reset(host, true);
+	page_hinting_barred = "a test bars it";
+	KUNIT_EXPECT_EQ(test, page_hinting_register(&host->dev), -EOPNOTSUPP);
+	KUNIT_EXPECT_EQ(test, page_hinting_get_state(), PAGE_HINTING_NO_DEVICE);
+	KUNIT_EXPECT_TRUE(test, page_hinting_why_not(why, sizeof(why)));
+	KUNIT_EXPECT_STREQ(test, why, "a test bars it");
+	page_hinting_barred = NULL;
+	KUNIT_ASSERT_EQ(test, page_hinting_register(&host->dev), 0);
+	KUNIT_EXPECT_FALSE(test, page_hinting_why_not(why, sizeof(why)));
+}
+
+/* A block with hinted ones before and behind it, as one whose type has changed. */
+static void hinted_blocks_in_the_way(struct kunit *test)
+{
+	struct page_hinting_zone *pz;
+	struct page *page, *more[2];
+	struct list_head *list;
+	bool moved = false;
+	unsigned int i;
+
+	page = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	for (i = 0; i < ARRAY_SIZE(more); i++)
+		more[i] = alloc_pages(GFP_KERNEL, MAX_PAGE_ORDER);
+	for (i = 0; i < ARRAY_SIZE(more); i++)
+		if (more[i])
+			__free_pages(more[i], MAX_PAGE_ORDER);
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	set_knobs(NEVER_MS, SZ_64M, pageblock_order);
+	__free_pages(page, MAX_PAGE_ORDER);
+	pz = page_zone(page)->hinting;
+	KUNIT_ASSERT_NOT_NULL(test, pz);
+	scoped_guard(spinlock_irqsave, &pz->zone->lock) {
+		list = &pz->zone->free_area[MAX_PAGE_ORDER]
+				.free_list[get_pageblock_migratetype(page)];
+		if (PageBuddy(page) && !PageBuddyOffline(page) &&
+		    !list_is_last(&page->buddy_list, list)) {
+			list_move_tail(&page->buddy_list, list->prev);
+			moved = !list_is_first(&page->buddy_list, list);
+		}
+	}
+	if (!moved)
+		kunit_skip(test, "there are too few such blocks");
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), 0);
+	KUNIT_EXPECT_EQ(test, page_hinting_read(pz, &pz->unhinted_pages), 0UL);
+	expect_counts(test);
+}
+
+/* What is written to "enabled" while the device sleeps counts when it wakes. */
+static void disabled_while_suspended(struct kunit *test)
+{
+	struct host *host = test->priv;
+	unsigned long seen_pages;
+
+	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	page_hinting_suspend(&host->dev);
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_enable(false);
+	mutex_unlock(&page_hinting_mutex);
+	host_reset(host, true);
+	seen_pages = host->seen_pages;
+	page_hinting_resume(&host->dev);
+	KUNIT_EXPECT_EQ(test, page_hinting_get_state(), PAGE_HINTING_DISABLED);
+	KUNIT_EXPECT_FALSE(test, static_key_enabled(&page_hinting_key));
+	KUNIT_EXPECT_EQ(test, pages_of(&first_zone()->hinted_pages), 0UL);
+	fsleep(3 * TEST_SETTLE_MS * USEC_PER_MSEC);
+	KUNIT_EXPECT_EQ(test, host->seen_pages, seen_pages);
+
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_enable(true);
+	mutex_unlock(&page_hinting_mutex);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+	expect_counts(test);
+}
+
+/* Nothing but the driver's going ends it, so that nothing is in flight then. */
+static void shutdown_is_for_good(struct kunit *test)
+{
+	struct host *host = test->priv;
+	unsigned long seen_pages;
+
+	wait_for_block(test);
+	WRITE_ONCE(host->silent, false);
+	host_use_all(host);
+	page_hinting_shutdown();
+	KUNIT_EXPECT_EQ(test, page_hinting_pages_in_flight(), 0UL);
+	seen_pages = host->seen_pages;
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_enable(false);
+	page_hinting_enable(true);
+	mutex_unlock(&page_hinting_mutex);
+	page_hinting_wake_all(PAGE_HINTING_EV_CHANGED);
+	fsleep(3 * TEST_SETTLE_MS * USEC_PER_MSEC);
+	KUNIT_EXPECT_EQ(test, host->seen_pages, seen_pages);
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(true), -ENODEV);
+
+	page_hinting_unregister(&host->dev);
+	host_reset(host, true);
+	KUNIT_EXPECT_EQ(test, page_hinting_get_state(), PAGE_HINTING_NO_DEVICE);
+	KUNIT_ASSERT_EQ(test, page_hinting_register(&host->dev), 0);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+	expect_counts(test);
+}
+
+/* Held since before all marks became void: the answer is to the old question. */
+static void held_reference_outlasts_marks(struct kunit *test)
+{
+	struct page *page = wait_for_block(test);
+	struct host *host = test->priv;
+
+	KUNIT_ASSERT_TRUE(test, get_page_unless_zero(page));
+	set_knobs(NEVER_MS, SZ_64M, pageblock_order);
+	WRITE_ONCE(host->silent, false);
+	host_use_all(host);
+	KUNIT_EXPECT_TRUE(test, wait_for(!READ_ONCE(host->nr_used)));
+	KUNIT_EXPECT_TRUE(test, in_flight(page));
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_begin_anew();
+	mutex_unlock(&page_hinting_mutex);
+	/* What is not counted yet is not marked in any case. */
+	KUNIT_EXPECT_TRUE(test, wait_for(page_hinting_all_counted(first_zone())));
+	put_page(page);
+	KUNIT_EXPECT_TRUE(test, wait_for(!page_hinting_pages_in_flight()));
+	KUNIT_EXPECT_EQ(test, pages_of(&first_zone()->hinted_pages), 0UL);
+	expect_counts(test);
+}
+
+/* Whoever is being killed cannot start a thread: see kthread_create_on_node(). */
+static int register_while_killed(void *data)
+{
+	struct host *host = data;
+	int err;
+
+	allow_signal(SIGKILL);
+	send_sig(SIGKILL, current, 1);
+	err = page_hinting_register(&host->dev);
+	while (!kthread_should_stop())
+		fsleep(USEC_PER_MSEC);
+	return err;
+}
+
+/* Zones whose thread does not start are told of in the log, and tried again. */
+static void threads_that_do_not_start(struct kunit *test)
+{
+	struct host *host = test->priv;
+	struct kmsg_dump_iter log;
+	struct task_struct *task;
+	char text[40];
+	int i;
+
+	kmsg_dump_rewind(&log);
+	read_log(&log, "");
+	/* One may be there before it looks whether it is killed. */
+	for (i = 0; i < 50 && first_zone()->task; i++) {
+		page_hinting_unregister(&host->dev);
+		host_reset(host, true);
+		task = kthread_run(register_while_killed, host, "killed");
+		KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+		wait_for(page_hinting_get_state() == PAGE_HINTING_RUNNING);
+		KUNIT_ASSERT_EQ(test, kthread_stop(task), 0);
+	}
+	KUNIT_ASSERT_PTR_EQ(test, first_zone()->task, NULL);
+	if (IS_ENABLED(CONFIG_PRINTK))
+		KUNIT_EXPECT_TRUE(test, read_log(&log, "its thread did not start"));
+	KUNIT_EXPECT_PTR_EQ(test, first_zone()->kobj, NULL);
+	snprintf(text, sizeof(text), "Node %d %s hinted:",
+		 zone_to_nid(first_zone()->zone), first_zone()->zone->name);
+	page_hinting_show_mem();
+	KUNIT_EXPECT_FALSE(test, read_log(&log, text));
+
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_enable(true);
+	mutex_unlock(&page_hinting_mutex);
+	KUNIT_ASSERT_NOT_NULL(test, first_zone()->task);
+	KUNIT_EXPECT_TRUE(test, wait_for(all_hinted()));
+	expect_counts(test);
 }
 
 static struct kunit_case block_cases[] = {
+	KUNIT_CASE(check_finds_faults),
+	KUNIT_CASE(check_finds_faults_in_flight),
 	KUNIT_CASE(idle_memory_is_hinted),
 	KUNIT_CASE(log_tells_hinted_memory),
 	KUNIT_CASE(window_bounds_what_is_in_flight),
 	KUNIT_CASE(held_reference),
+	KUNIT_CASE(held_block_is_told),
+	KUNIT_CASE(range_arms_again),
 	KUNIT_CASE(in_flight_is_not_just_offline),
 	KUNIT_CASE(wrong_acknowledgments),
 	KUNIT_CASE(split_and_merge),
@@ -1897,15 +2292,17 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE(lists_are_emptied),
 	KUNIT_CASE_SLOW(free_ends_what_stays),
 	KUNIT_CASE_SLOW(counts_survive_a_storm),
+	KUNIT_CASE(hinted_is_used_last),
 	KUNIT_CASE(window_is_divided),
 	KUNIT_CASE(large_ring_is_not_filled),
-	KUNIT_CASE(small_ring),
+	KUNIT_CASE(rings_of_any_size),
 	KUNIT_CASE(room_is_told),
 	KUNIT_CASE(foreign_pages_are_not_taken),
 	KUNIT_CASE_SLOW(broken_host_is_left_alone),
 	KUNIT_CASE(threads_are_not_frozen),
 	KUNIT_CASE(no_block_below_the_safe_order),
 	KUNIT_CASE(back_off_is_for_the_nodes_asked),
+	KUNIT_CASE(back_off_is_for_what_is_in_flight),
 	KUNIT_CASE(ranges_keep_no_zone_quiet),
 	KUNIT_CASE_SLOW(no_rhythm_starves_a_zone),
 	KUNIT_CASE(low_lasts_until_a_free),
@@ -1934,6 +2331,12 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE_SLOW(silent_host),
 	KUNIT_CASE_SLOW(lost_blocks),
 	KUNIT_CASE(only_one_host),
+	KUNIT_CASE(barred_means_no_host),
+	KUNIT_CASE(hinted_blocks_in_the_way),
+	KUNIT_CASE(disabled_while_suspended),
+	KUNIT_CASE(shutdown_is_for_good),
+	KUNIT_CASE(held_reference_outlasts_marks),
+	KUNIT_CASE(threads_that_do_not_start),
 	{}
 };
 

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "../kselftest.h"
@@ -260,6 +261,12 @@ static void pressure_child(void *arg)
 {
 	unsigned long long have;
 
+	/*
+	 * The OOM killer may take this process. A killed process's huge pages are
+	 * all freed at its very end, when the kernel counts on them no more, and
+	 * takes another process meanwhile, with or without hinting.
+	 */
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	for (;;) {
 		have = mem_available();
 		if (have > 64 * MIB)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Those who take free memory from under the allocator: CMA and memory
- * failure. Both must work on hinted blocks and on blocks in flight.
+ * failure. Both must work on hinted blocks and on blocks in flight, and a page
+ * that failed is never handed out.
  */
 #include <dirent.h>
 #include <limits.h>
@@ -22,6 +23,9 @@
 #define TRIES		5
 #define WAIT_MS		20000
 #define NAME_BYTES	300
+#define SPARE_BYTES	(64 * MIB)
+/* Free, mapped, or anonymous. */
+#define PF_USABLE	(PF_BUDDY | BIT_ULL(11) | BIT_ULL(12))
 
 /* The first area; false: none, or no way to allocate from it. */
 static bool find_cma(char *area)
@@ -154,6 +158,22 @@ static unsigned long long hinted_frame(void)
 	return frame;
 }
 
+/* Fill nearly all memory, and look whether the page is in it, or still free. */
+static bool is_away(unsigned long long frame)
+{
+	size_t bytes = mem_available() - SPARE_BYTES;
+	unsigned long long flags;
+	char *p = map_memory(bytes);
+
+	if (!p)
+		return false;
+	touch_memory(p, bytes);
+	flags = flags_of(frame);
+	munmap(p, bytes);
+	ksft_print_msg("%zu MiB filled, flags %#llx\n", bytes / MIB, flags);
+	return flags & PF_HWPOISON && !(flags & PF_USABLE);
+}
+
 /* One page is taken out of a hinted block, and put back. */
 static void test_poison(const char *file, bool by_address, const char *how)
 {
@@ -162,6 +182,7 @@ static void test_poison(const char *file, bool by_address, const char *how)
 
 	if (access(file, W_OK) || access(POISON_DIR "/unpoison-pfn", W_OK)) {
 		ksft_test_result_skip("%s: no %s\n", how, file);
+		ksft_test_result_skip("%s: handed out\n", how);
 		ksft_test_result_skip("%s undone\n", how);
 		return;
 	}
@@ -171,6 +192,7 @@ static void test_poison(const char *file, bool by_address, const char *how)
 	ksft_print_msg("frame %#llx: %d, flags %#llx\n", frame, ret, flags);
 	ksft_test_result(frame && !ret && flags & PF_HWPOISON &&
 			 !(flags & PF_OFFLINE), "%s of a hinted page\n", how);
+	ksft_test_result(is_away(frame), "%s: it is never handed out\n", how);
 	ret = write_number(POISON_DIR "/unpoison-pfn", frame);
 	ksft_test_result(frame && !ret && !(flags_of(frame) & PF_HWPOISON),
 			 "%s undone\n", how);
@@ -185,7 +207,7 @@ int main(void)
 	if (why)
 		ksft_exit_skip("%s\n", why);
 	save_knobs();
-	ksft_set_plan(8);
+	ksft_set_plan(10);
 	write_knob("enabled", 1);
 	use_memory(USED_BYTES);
 	wait_hinted(WAIT_MS);
@@ -197,6 +219,7 @@ int main(void)
 	write_knob("enabled", 1);
 	ksft_test_result(wait_known(known_before - LOSS_BYTES, WAIT_MS),
 			 "no memory is lost\n");
-	ksft_test_result(wait_hinted(WAIT_MS), "hinting goes on\n");
+	/* What was filled is kept for long, and then all has to be quiet twice as long. */
+	ksft_test_result(wait_hinted(3 * WAIT_MS), "hinting goes on\n");
 	ksft_finished();
 }
