@@ -4,14 +4,15 @@
 
 MAKEFLAGS += --no-print-directory
 CONFIG ?= hinting
-export BASE KSRC MEM ACCEL JOBS QEMU ONLY RUNS WALL
+export BASE KSRC MEM ACCEL JOBS QEMU ONLY RUNS WALL MINUTES
 
-.PHONY: help run check check-all bench kernel series bisect assemble refresh kunit mutants lint clean
+.PHONY: help run check check-all soak bench kernel series bisect assemble refresh kunit mutants lint clean
 
 help:
 	@echo 'make run       show a guest that gives its memory back: a table and two pictures'
 	@echo 'make check     test everything: KUnit, selftests in guests, the host'"'"'s view'
 	@echo 'make check-all the same, and what takes long: arm64, KCSAN, a newer QEMU'
+	@echo 'make soak      everything at once in a guest, for an hour, with its data checked'
 	@echo 'make bench     measure it against mainline, in half an hour; goes on where it was stopped'
 	@echo 'make kernel    build a guest kernel; the last line is the path of its bzImage'
 	@echo 'make series    write the patches for git am into out/series-BASE/'
@@ -33,6 +34,7 @@ help:
 	@echo '  ONLY    for make bench: a regular expression over the cases'
 	@echo '  WALL    for make bench: 1 measures in the time that passes, too, in hours'
 	@echo '  RUNS    for make bench: how many runs of each of these (5)'
+	@echo '  MINUTES for make soak: how long (60)'
 	@echo '  JOBS    how many compilers, or guests of make bench, at once (all processors)'
 	@echo
 	@echo 'What each part does: scripts/NAME -h'
@@ -45,6 +47,9 @@ bisect:
 
 check-all:
 	@scripts/check --all
+
+soak:
+	@MINUTES=$${MINUTES:-60} scripts/check '^soak$$'
 
 kernel:
 	@scripts/build -c '$(CONFIG)'

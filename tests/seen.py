@@ -33,6 +33,18 @@ def script(*line, env=None, timeout=300):
                           timeout=timeout, check=False)
 
 
+def use_next_qemu(check, monkeypatch):
+    """Make this test's guests run in the QEMU of Debian's next release; false: it is skipped."""
+    done = script('next-qemu')
+    if done.returncode == 3:
+        check.skip('QEMU of the next release', done.stderr.strip().splitlines()[0])
+        return False
+    if done.returncode:
+        raise vm.Failure('unpacking another QEMU', done.stderr.strip(), 'scripts/next-qemu')
+    monkeypatch.setenv('QEMU', done.stdout.strip())
+    return True
+
+
 def number(text, word):
     """The number behind WORD in the last "### sum" line."""
     found = re.findall(rf'### sum .*\b{word} (\d+)', text)

@@ -1,30 +1,54 @@
 # SPDX-License-Identifier: GPL-2.0
 """The selftests in guests."""
 import glob
-import os
 import re
 import subprocess
 
 import pytest
 import tap
 import vm
-from seen import MIB, bytes_discarded, script, trace_of
+from seen import MIB, bytes_discarded, trace_of, use_next_qemu
 from test_host import drain_of
 
 PROGRAMS = ('sysfs', 'threads', 'kpageflags', 'content', 'hotplug', 'contig', 'silent',
             'trace', 'flush', 'counters')
 
 
-def selftests_of(check, guest, flavour, programs):
+# What debugging options find behind the programs' backs. An object that is new is
+# no leak yet for kmemleak.
+FOUND = """
+dmesg | sed -n 's/.*page_hinting: the free lists are checked/### checked/p'
+leaks=/sys/kernel/debug/kmemleak
+if [ -e $leaks ]; then
+    echo scan >$leaks; sleep 6; echo scan >$leaks
+    sed 's/^/### leak /' $leaks; echo "### scanned"
+fi
+"""
+
+
+def selftests_of(check, guest, flavour, programs, append=''):
     """Those programs in one guest; what they say, and what the kernel does"""
     vmguest = guest(flavour, 'selftests', 'export PAGE_HINTING_DEFAULTS=1\n'
-                    + ''.join(tap.shell(name) for name in programs), append='cma=128M',
-                    timeout=1800)
+                    + ''.join(tap.shell(name) for name in programs) + FOUND,
+                    append='cma=128M ' + append, timeout=1800)
+    label = ' '.join([flavour, append]).strip()
     try:
         vmguest.run()
     except vm.Failure as failure:
-        check(False, f'{flavour}: the selftests end', str(failure))
-    tap.report(check, vmguest, flavour, programs, may_skip=('silent', 'flush'))
+        check(False, f'{label}: the selftests end', str(failure))
+    tap.report(check, vmguest, label, programs, may_skip=('silent', 'flush'))
+    return vmguest
+
+
+def debug_of(check, guest, flavour, programs, append=''):
+    """The same, and what a kernel with debugging options has found"""
+    text = selftests_of(check, guest, flavour, programs, append).text()
+    # A fault in the lists is a warning, which tap.report() has seen.
+    check('### checked' in text, f'{flavour}: the free lists were checked each second')
+    if flavour == 'debug':
+        leaks = [line for line in text.splitlines() if line.startswith('### leak')]
+        check('### scanned' in text and not leaks, f'{flavour}: nothing leaks',
+              '\n'.join(leaks[:20]))
 
 
 @pytest.mark.slow
@@ -35,13 +59,20 @@ def test_selftests(check, guest):
 
 def test_selftests_debug(check, guest):
     """All selftests with all debugging options, one after another in one guest"""
-    selftests_of(check, guest, 'debug', PROGRAMS + ('sysfs',))
+    debug_of(check, guest, 'debug', PROGRAMS + ('faults', 'sysfs'))
+
+
+@pytest.mark.slow
+def test_init(check, guest):
+    """Pages are zeroed when they are allocated and freed, and lists shuffled: the selftests"""
+    debug_of(check, guest, 'debug', PROGRAMS,
+             'init_on_alloc=1 init_on_free=1 page_alloc.shuffle=1')
 
 
 def test_rt(check, guest):
     """PREEMPT_RT with lockdep: the selftests that lock most, and the kernel is silent"""
-    selftests_of(check, guest, 'hinting+rt',
-                 ('threads', 'content', 'hotplug', 'flush', 'counters'))
+    debug_of(check, guest, 'hinting+rt',
+             ('threads', 'content', 'hotplug', 'flush', 'counters'))
 
 
 def test_content_trace(check, guest):
@@ -83,20 +114,11 @@ def test_silent_shutdown(check, guest):
 
 
 @pytest.mark.slow
-def test_next_qemu(check, guest):
+def test_next_qemu(check, guest, monkeypatch):
     """The QEMU of Debian's next release: selftests, and the host's view"""
-    done = script('next-qemu')
-    if done.returncode == 3:
-        check.skip('QEMU of the next release', done.stderr.strip().splitlines()[0])
-        return
-    if done.returncode:
-        raise vm.Failure('unpacking another QEMU', done.stderr.strip(), 'scripts/next-qemu')
-    os.environ['QEMU'] = done.stdout.strip()
-    try:
+    if use_next_qemu(check, monkeypatch):
         selftests_of(check, guest, 'hinting', PROGRAMS)
         drain_of(check, guest, 2)
-    finally:
-        del os.environ['QEMU']
 
 
 def own_functions(image):

@@ -10,6 +10,8 @@
  *   hintload settle SECONDS               wait until all is hinted
  *   hintload reach BYTES SECONDS          wait until acknowledged_bytes is that
  *   hintload flush 1|2                    write that to "flush", and wait
+ *   hintload press MIB SIGNALS            fill memory, then have the kernel allocate
+ *                                         for so many signals, which cannot wait
  *   hintload after MIB PAUSE_MS SECONDS KEPT_MIB
  *                                         loop beside memory that is kept, free
  *                                         both, and print when that is hinted
@@ -17,12 +19,16 @@
  *   hintload replay FILE                  have as much free as a series says, and
  *                                         print what that came to be in the end,
  *                                         and what hinting made of it
+ *   hintload kcore                        read all memory through /proc/kcore
  *   hintload sum                          print the zones' counters, summed
  */
 #include <dirent.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "load.h"
@@ -142,6 +148,32 @@ static int touch(size_t bytes, int small)
 	print_clock();
 	munmap(p, bytes);
 	printf("### freed %zu MiB\n", bytes / MIB);
+	return 0;
+}
+
+/* What the kernel queues for a signal it allocates with GFP_ATOMIC. */
+static long queue_signals(long nr)
+{
+	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+	long refused = 0;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) || setrlimit(RLIMIT_SIGPENDING, &all))
+		return -1;
+	while (nr--)
+		refused += !!sigqueue(getpid(), SIGRTMIN, (union sigval){ 0 });
+	return refused;
+}
+
+static int press(size_t bytes, long signals)
+{
+	long start = now_ms(), ms;
+
+	fill(bytes, 0);
+	ms = now_ms() - start;
+	printf("### pressed in %ld ms, refused %ld\n", ms, queue_signals(signals));
 	return 0;
 }
 
@@ -409,6 +441,40 @@ static int replay(const char *path)
 	return 0;
 }
 
+/* Returns the bytes that could be read of a part of /proc/kcore. */
+static size_t read_part(int fd, const Elf64_Phdr *part)
+{
+	static char buffer[MIB];
+	size_t at = 0, want;
+	ssize_t got = 1;
+
+	while (at < part->p_memsz && got > 0) {
+		want = part->p_memsz - at < MIB ? part->p_memsz - at : MIB;
+		got = pread(fd, buffer, want, part->p_offset + at);
+		at += got > 0 ? got : 0;
+	}
+	return at;
+}
+
+/* What has no physical address is no memory: most of it is a large void. */
+static int read_kcore(void)
+{
+	int fd = open("/proc/kcore", O_RDONLY), i;
+	Elf64_Ehdr head = { };
+	Elf64_Phdr part;
+	size_t all = 0;
+
+	if (fd < 0 || pread(fd, &head, sizeof(head), 0) != sizeof(head))
+		perror("/proc/kcore");
+	for (i = 0; i < head.e_phnum; i++) {
+		if (pread(fd, &part, sizeof(part), head.e_phoff + i * sizeof(part)) ==
+		    sizeof(part) && part.p_type == PT_LOAD && part.p_paddr != -1UL)
+			all += read_part(fd, &part);
+	}
+	printf("### kcore %zu MiB\n", all / MIB);
+	return !all;
+}
+
 int main(int argc, char **argv)
 {
 	const char *cmd = argc > 1 ? argv[1] : "";
@@ -416,6 +482,8 @@ int main(int argc, char **argv)
 
 	if (!strcmp(cmd, "touch") && a > 0)
 		return touch(a * MIB, argc > 3 && !strcmp(argv[3], "small"));
+	if (!strcmp(cmd, "press") && a > 0 && b > 0)
+		return press(a * MIB, b);
 	if (!strcmp(cmd, "churn") && argc > 4)
 		return churn(a * MIB, b, atol(argv[4]));
 	if (!strcmp(cmd, "watch") && a > 0)
@@ -434,14 +502,17 @@ int main(int argc, char **argv)
 		return record(a);
 	if (!strcmp(cmd, "replay") && argc > 2)
 		return replay(argv[2]);
+	if (!strcmp(cmd, "kcore"))
+		return read_kcore();
 	if (!strcmp(cmd, "sum")) {
 		print_state("sum");
 		return 0;
 	}
 	fprintf(stderr, "usage: hintload touch MIB [small] | settle SECONDS | sum |\n");
+	fprintf(stderr, "       press MIB SIGNALS |\n");
 	fprintf(stderr, "       churn MIB PAUSE_MS SECONDS | watch SECONDS [EVERY_MS] |\n");
 	fprintf(stderr, "       after MIB PAUSE_MS SECONDS KEPT_MIB |\n");
 	fprintf(stderr, "       flush 1|2 | record SECONDS | reach BYTES SECONDS |\n");
-	fprintf(stderr, "       clock SECONDS [EVERY_MS] | replay FILE\n");
+	fprintf(stderr, "       clock SECONDS [EVERY_MS] | replay FILE | kcore\n");
 	return 2;
 }

@@ -58,11 +58,12 @@ def machine_of(kernel):
         return 'aarch64' if image.read(64)[56:60] == b'ARM\x64' else 'x86_64'
 
 
-def initramfs(machine, command, out):
+def initramfs(machine, command, out, programs=()):
     """The initramfs that runs the shell script COMMAND, as the file OUT."""
     builder = os.path.join(TOP, 'scripts/lib/initramfs')
     option = ['-a'] if machine == 'aarch64' else []
     done = subprocess.run([builder, *option, out], input=command, text=True,
+                          env={**os.environ, 'PROGRAMS': ' '.join(programs)},
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                           check=False)
     if done.returncode:
@@ -116,16 +117,17 @@ def prove_kvm(kernel, cache):
 
 class Guest:
     """One boot. memory is in MiB; balloon is reporting, plain or none; prefix
-    is a command that ends by executing what follows it; monitor is for qmp()."""
+    is a command that ends by executing what follows it; monitor is for qmp();
+    programs are paths of this machine's, for the guest to run."""
 
     def __init__(self, kernel, command, name='guest', memory=2048, smp=2, append='',
                  accel=None, icount=None, timeout=120, trace=None, balloon='reporting',
-                 extra=(), on_line=None, prefix=(), monitor=False):
+                 extra=(), on_line=None, prefix=(), monitor=False, programs=()):
         self.kernel, self.command, self.name = kernel, command, name
         self.memory, self.smp, self.append = memory, smp, append
         self.accel, self.icount, self.timeout = accel, icount, timeout
         self.trace, self.balloon, self.extra = trace, balloon, list(extra)
-        self.on_line, self.prefix = on_line, list(prefix)
+        self.on_line, self.prefix, self.programs = on_line, list(prefix), programs
         # A pair of sockets has no path that could be too long.
         self.monitor, self.monitor_of_qemu = socket.socketpair() if monitor else (None, None)
         self.answers = None     # the monitor's, once it was asked for the first time
@@ -189,7 +191,7 @@ class Guest:
                           'scripts/install-deps check')
         os.makedirs(os.path.dirname(self.initrd), exist_ok=True)
         os.makedirs(os.path.dirname(self.log), exist_ok=True)
-        initramfs(machine_of(self.kernel), self.command, self.initrd)
+        initramfs(machine_of(self.kernel), self.command, self.initrd, self.programs)
         if self.trace and os.path.exists(self.trace):
             os.unlink(self.trace)
         line = self.command_line()

@@ -211,7 +211,7 @@ int main(void)
 	if (why)
 		ksft_exit_skip("%s\n", why);
 	if (!all_may_fail())
-		ksft_exit_skip("nothing fails: no CONFIG_FAILSLAB, or no CONFIG_FAIL_PAGE_ALLOC?\n");
+		ksft_exit_skip("no CONFIG_FAILSLAB, or no CONFIG_FAIL_PAGE_ALLOC?\n");
 	if (!find_balloon(balloon, sizeof(balloon)))
 		ksft_exit_skip("no balloon driver to unbind\n");
 	if (!find_memory())

@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Hinting beside what else moves, takes or reads a guest's memory."""
+import os
+import re
+import tempfile
+
+import pytest
+import tap
+import vm
+from seen import MIB, SLACK, SYSFS, bytes_discarded, comes_true, number, script, trace_of
+
+BALLOON = 'virtio-balloon-pci,id=balloon,free-page-reporting=on'
+# Memory in use keeps its content while other memory comes and goes, and pieces
+# between it are hinted, until ends() is called. With so low a price, all is hinted
+# soon: blocks are in flight all the time.
+CHURN = f"""
+    echo 100 >{SYSFS}/refault_cost_ms
+    dd if=/dev/urandom of=/tmp/data bs=1M count=48 2>/dev/null; md5sum /tmp/data >/tmp/sum
+    churn() {{
+        local rounds=0
+        until [ -e /tmp/stop ] && [ $rounds -ge 3 ]; do
+            benchload holes 128 64 1 >/tmp/holes
+            grep -q ': 0 words wrong' /tmp/holes || echo "### spoilt"
+            rounds=$((rounds + 1))
+        done
+        echo "### churned $rounds rounds"
+    }}
+    touches() {{ until [ -e /tmp/stop ]; do hintload touch 96 >/dev/null; done; }}
+    ends() {{
+        touch /tmp/stop; wait; md5sum -c /tmp/sum && echo "### same content"
+        hintload settle 120; hintload sum
+    }}
+    churn & touches &
+"""
+
+
+def churned(check, vmguest, label):
+    """What a guest says that has come to the end of CHURN"""
+    text = vmguest.text()
+    check('### churned' in text and '### spoilt' not in text and '### same content' in text,
+          f'{label}: memory in use keeps its content', vmguest.tail())
+    check('### settled' in text and number(text, 'in_flight') == 0,
+          f'{label}: hinting goes on, and nothing stays in flight')
+    tap.no_splat(check, vmguest, label)
+
+
+def queue_used(vmguest, queue):
+    """How many buffers QEMU has taken from a queue of the balloon"""
+    return vmguest.qmp('x-query-virtio-queue-status', queue=queue,
+                       path='/machine/peripheral/balloon/virtio-backend')['last-avail-idx']
+
+
+def migrate(source, path):
+    """Slowly, so that the guest hints meanwhile; at last fast. What was discarded meanwhile."""
+    begin = bytes_discarded(source.trace)
+    source.qmp('migrate-set-parameters', **{'max-bandwidth': 8 * MIB, 'downtime-limit': 10})
+    source.qmp('migrate', uri='unix:' + path)
+    comes_true(lambda: bytes_discarded(source.trace) - begin > 256 * MIB, 120)
+    source.qmp('migrate-set-parameters', **{'max-bandwidth': 1 << 32, 'downtime-limit': 10000})
+    ended = comes_true(lambda: source.qmp('query-migrate')['status'] in (
+        'completed', 'failed'), 120)
+    said = source.qmp('query-migrate')
+    print('#', said)
+    if not ended or said['status'] != 'completed':
+        raise vm.Failure('migrating the guest', str(said), f'less {source.log}.qemu')
+    return bytes_discarded(source.trace) - begin
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('flavour, hint', (
+    ('hinting', 'off'), ('hinting', 'on'), ('debug', 'off'), ('debug', 'on')))
+def test_migration(check, guest, monkeypatch, flavour, hint):
+    """A guest at work moves to another QEMU: its content is intact, and hinting goes on there"""
+    label = f'migration of {flavour}, free-page-hint={hint}'
+    # Older ones, such as 7.2, may lose what an emulated guest writes while it moves.
+    qemu = script('next-qemu', timeout=1200)
+    if qemu.returncode:
+        check.skip(label, qemu.stderr.strip().splitlines()[0])
+        return
+    monkeypatch.setenv('QEMU', qemu.stdout.strip())
+    # Nothing else tells a guest that it has moved.
+    command = CHURN + """
+        until grep -q there /sys/firmware/qemu_fw_cfg/by_name/opt/place/raw; do sleep 1; done
+        sleep 5; ends"""
+
+    def start(name, place, *extra):
+        return guest(flavour, f'{name}-{hint}', command, memory=768, monitor=True,
+                     balloon='none', timeout=1200, trace=trace_of(f'{name}-{flavour}-{hint}'),
+                     extra=['-object', 'iothread,id=io', '-device',
+                            f'{BALLOON},free-page-hint={hint},iothread=io',
+                            '-fw_cfg', f'name=opt/place,string={place}', *extra]).start()
+
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, 'socket')
+        source = start('leaves', 'here.')
+        destination = start('arrives', 'there', '-incoming', 'unix:' + path)
+        if not comes_true(lambda: bytes_discarded(source.trace) > 512 * MIB, 300):
+            raise source.failure()
+        meanwhile = migrate(source, path)
+    check(meanwhile > 256 * MIB, f'{label}: it moves while hints are under way',
+          f'{meanwhile // MIB} MiB discarded')
+    if hint == 'on':
+        check(queue_used(source, 3) > 2, f'{label}: its free pages were asked for')
+    source.stop()
+    destination.finish()
+    churned(check, destination, label)
+    check(bytes_discarded(destination.trace) > 128 * MIB, f'{label}: the new host discards',
+          f'{bytes_discarded(destination.trace) // MIB} MiB')
+    tap.no_splat(check, source, label + ', source')
+
+
+def obeyed(guest, flavour, name, command, answers, **more):
+    """A guest that asks for what happens to it: a line "### ask WORD NUMBER" calls
+    ANSWERS[WORD](guest, NUMBER). So it never matters how slow it is."""
+    def on_line(_, text):
+        asked = re.match(r'### ask (\w+) ?(\d*)', text)
+        if asked:
+            answers[asked.group(1)](vmguest, int(asked.group(2) or 0))
+
+    vmguest = guest(flavour, name, command, monitor=True, on_line=on_line, timeout=1800, **more)
+    return vmguest
+
+
+TOTAL = """
+    total() { awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo; }
+    free() { awk '/^MemFree/ { print int($2 / 1024) }' /proc/meminfo; }
+    # falls or grows MIB: wait until there is so much less, or more, than at first.
+    falls() { until [ $(total) -le $((all - $1)) ]; do sleep 0.2; done; }
+    grows() { until [ $(total) -ge $((all + $1)) ]; do sleep 0.2; done; }
+    all=$(total)
+"""
+
+
+def set_balloon(vmguest, mib):
+    vmguest.qmp('balloon', value=mib * MIB)
+
+
+@pytest.mark.parametrize('flavour', ('hinting', pytest.param('debug', marks=pytest.mark.slow)))
+def test_inflate(check, guest, flavour):
+    """A balloon that grows and shrinks, and tells statistics, while the guest is at work"""
+    looks, label = [], f'balloon of {flavour}'
+
+    def look(vmguest, _):
+        said = vmguest.qmp('qom-get', path='/machine/peripheral/balloon',
+                           property='guest-stats')
+        looks.append((vmguest.qmp('query-balloon')['actual'], said['last-update'],
+                      said['stats']['stat-total-memory']))
+
+    vmguest = obeyed(guest, flavour, 'inflate', TOTAL + CHURN + """
+        echo "### ask poll 1"
+        for pulse in 1 2 3; do
+            echo "### ask balloon 640"; falls 630; sleep 3; echo "### ask look"; sleep 1
+            echo "### ask balloon 1280"; grows 0; sleep 3; echo "### ask look"; sleep 1
+        done
+        ends; echo "### ask look"; sleep 1""", {
+            'balloon': set_balloon, 'look': look,
+            'poll': lambda vmguest, seconds: vmguest.qmp(
+                'qom-set', path='/machine/peripheral/balloon',
+                property='guest-stats-polling-interval', value=seconds)},
+        memory=1280, balloon='none', extra=['-device', BALLOON])
+    vmguest.run()
+    actual, updated, told = zip(*looks)
+    want = [640 * MIB, 1280 * MIB] * 3 + [1280 * MIB]
+    check(list(actual) == want, f'{label}: it has each size that was asked for',
+          ' '.join(str(size // MIB) for size in actual))
+    check(all(a < b for a, b in zip(updated, updated[1:])) and
+          all(b - a > 600 * MIB for a, b in zip(told[0:6:2], told[1:6:2])),
+          f'{label}: its statistics are of that time', f'{updated}, {told}')
+    churned(check, vmguest, label)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('flavour', ('hinting', 'debug'))
+def test_deflate_on_oom(check, guest, flavour):
+    """deflate-on-oom: a guest in need takes the balloon's memory, and nobody is killed"""
+    actual = []
+    vmguest = obeyed(guest, flavour, 'oom', TOTAL + """
+        hintload settle 60; echo "### ask balloon $((1224 - $(free)))"
+        until [ $(free) -le 220 ]; do sleep 0.2; done; sleep 5
+        until [ -e /tmp/stop ]; do hintload touch 24 >/dev/null; done & sleep 3
+        echo "### ask look"; hintload sum; hintload touch 500 small
+        echo "### ask look"; touch /tmp/stop; wait; hintload settle 60; hintload sum
+        sed -n 's/^oom_kill /### killed /p' /proc/vmstat""", {
+            'balloon': set_balloon,
+            'look': lambda vmguest, _: actual.append(vmguest.qmp('query-balloon')['actual'])},
+        memory=1024, balloon='none', extra=['-device', BALLOON + ',deflate-on-oom=on'])
+    vmguest.run()
+    text = vmguest.text()
+    check(len(actual) == 2 and actual[1] - actual[0] >= 256 * MIB,
+          'deflate-on-oom: the balloon gives memory back', f'{actual}')
+    check('### freed 500 MiB' in text and '### killed 0' in text,
+          'deflate-on-oom: who needs it gets it, and nobody is killed', vmguest.tail())
+    check('### settled' in text and number(text, 'in_flight') == 0,
+          'deflate-on-oom: hinting goes on, and nothing stays in flight')
+    tap.no_splat(check, vmguest, 'deflate-on-oom')
+
+
+@pytest.mark.parametrize('flavour', ('hinting', pytest.param('debug', marks=pytest.mark.slow)))
+def test_readers(check, guest, flavour):
+    """Who reads all memory's state, or all memory, disturbs nothing and brings nothing back"""
+    label, have = f'readers of {flavour}', []
+    # In a shared file of the host's, a page that is only read is there again, too.
+    vmguest = obeyed(guest, flavour, 'readers', TOTAL + CHURN + """
+        reads() {
+            hintload kcore
+            for file in kpageflags kpagecount pagetypeinfo buddyinfo zoneinfo; do
+                cat /proc/$file >/dev/null || echo "### no $file"
+            done
+        }
+        for round in 1 2 3 4; do reads; done; ends
+        hintload touch $(($(free) - 40)) small; hintload flush 1; hintload settle 60; sleep 5
+        echo "### ask look"; sleep 1
+        reads; echo "### ask look"; sleep 1
+        dd if=/dev/mem of=/dev/null bs=1M skip=16 count=480; echo "### ask look"; sleep 1
+        """, {'look': lambda vmguest, _: have.append(vmguest.ram_resident())}, memory=512, extra=[
+            '-object', 'memory-backend-memfd,id=ram,size=512M,share=on',
+            '-machine', 'memory-backend=ram'])
+    vmguest.run()
+    read = [int(n) for n in re.findall(r'### kcore (\d+) MiB', vmguest.text())]
+    check(len(read) == 5 and min(read) >= 500 and '### no ' not in vmguest.text(),
+          f'{label}: all of it is read', f'{read} MiB')
+    check(have[1] - have[0] <= SLACK, f'{label}: hinted memory stays with the host',
+          f'resident {have[0] / MIB:.1f} MiB, after that {have[1] / MIB:.1f} MiB')
+    check(have[2] - have[1] > 2 * SLACK, f'{label}: the memory itself, read, does not',
+          f'{have[2] / MIB:.1f} MiB')
+    churned(check, vmguest, label)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('flavour', ('hinting', 'debug'))
+def test_cpus(check, guest, flavour):
+    """CPUs go and come while the guest is at work"""
+    vmguest = guest(flavour, 'cpus', CHURN + """
+        for round in $(seq 10); do
+            for state in 0 1; do
+                for cpu in 1 2; do
+                    echo $state >/sys/devices/system/cpu/cpu$cpu/online || echo "### stays"
+                done
+                sleep 1
+            done
+        done
+        echo "### cpus $(grep -c ^processor /proc/cpuinfo)"; ends""", smp=3, timeout=1200)
+    vmguest.run()
+    check('### cpus 3' in vmguest.text() and '### stays' not in vmguest.text(),
+          'CPUs: they go and come')
+    churned(check, vmguest, 'CPUs')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('flavour', ('hinting', 'debug'))
+def test_sleep_steps(check, guest, flavour):
+    """Suspend and hibernation as far as each of their steps, while the guest is at work"""
+    vmguest = guest(flavour, 'steps', CHURN + """
+        echo 1 >/sys/module/suspend/parameters/pm_test_delay
+        echo "### states $(cat /sys/power/state)"
+        for state in $(cat /sys/power/state); do
+            for step in freezer devices platform processors core; do
+                case $state-$step in freeze-[pc][ro]*) continue ;; esac
+                echo $step >/sys/power/pm_test
+                echo $state >/sys/power/state && echo "### slept $state $step"; sleep 1
+            done
+        done
+        ends""", timeout=1800)
+    vmguest.run()
+    text = vmguest.text()
+    want = [f'{state} {step}' for state in ('freeze', 'mem', 'disk')
+            for step in ('freezer', 'devices', 'platform', 'processors', 'core')
+            if state != 'freeze' or step not in ('processors', 'core')]
+    slept = re.findall(r'### slept (.*)', text)
+    check(slept == want, 'sleep: each step is reached, and left', ', '.join(slept))
+    churned(check, vmguest, 'sleep')
+
+
+def discarded_in(trace, block):
+    """Bytes discarded in that RAM block of QEMU's"""
+    with open(trace, encoding='ascii') as lines:
+        found = (vm.TRACE.search(line) for line in lines)
+        return sum(int(match.group(3), 16) for match in found
+                   if match and match.group(1).endswith(block))
+
+
+@pytest.mark.slow
+def test_dimm(check, guest):
+    """DIMMs are plugged and unplugged while the guest is at work in them"""
+    trace = trace_of('dimm')
+
+    def plug(vmguest, one):
+        vmguest.qmp('object-add', **{'qom-type': 'memory-backend-ram', 'id': f'ram{one}',
+                                     'size': 512 * MIB})
+        vmguest.qmp('device_add', driver='pc-dimm', id=f'dimm{one}', memdev=f'ram{one}')
+
+    def unplug(vmguest, one):
+        if f'dimm{one}' in [dimm['data']['id'] for dimm in vmguest.qmp('query-memory-devices')]:
+            vmguest.qmp('device_del', id=f'dimm{one}')
+
+    vmguest = obeyed(guest, 'debug+hotplug', 'dimm', TOTAL + CHURN + f"""
+        for round in 1 2 3; do
+            echo "### ask plug $round"; grows 500; hintload touch 600; sleep 10
+            for try in $(seq 20); do
+                echo "### ask unplug $round"; sleep 5; [ $(total) -gt $((all + 400)) ] || break
+            done
+            falls 0; echo "### gone after $try"
+        done
+        ends; echo 0 >{SYSFS}/enabled; sleep 1; hintload sum""", {
+            'plug': plug, 'unplug': unplug}, memory=768, trace=trace,
+        append='memhp_default_state=online_movable', extra=['-m', 'slots=4,maxmem=4G'])
+    vmguest.run()
+    tries = re.findall(r'### gone after (\d+)', vmguest.text())
+    check(len(tries) == 3, 'DIMM: three come and go', f'after {", ".join(tries)} attempts')
+    within = [discarded_in(trace, 'ram' + one) for one in '123']
+    check(min(within) > 256 * MIB, 'DIMM: hints of each reach the host', f'{within} bytes')
+    traced, said = bytes_discarded(trace), number(vmguest.text(), 'submitted')
+    check(traced == said, 'DIMM: the counters equal the trace',
+          f'trace {traced}, counters {said} bytes')
+    churned(check, vmguest, 'DIMM')
+
+
+@pytest.mark.slow
+def test_virtio_mem(check, guest):
+    """A virtio-mem device grows and shrinks while the guest is at work in it"""
+    trace, sizes = trace_of('virtio-mem'), []
+
+    def size(vmguest, mib):
+        vmguest.qmp('qom-set', path='/machine/peripheral/vmem', property='requested-size',
+                    value=mib * MIB)
+
+    def look(vmguest, _):
+        sizes.append(vmguest.qmp('qom-get', path='/machine/peripheral/vmem', property='size'))
+
+    vmguest = obeyed(guest, 'debug+hotplug', 'virtio-mem', TOTAL + CHURN + """
+        for round in 1 2 3; do
+            echo "### ask size 512"; grows 500; hintload touch 600; sleep 10; echo "### ask look"
+            echo "### ask size 0"; falls 0; sleep 2; echo "### ask look"
+        done
+        ends""", {'size': size, 'look': look}, memory=768, trace=trace,
+        append='memhp_default_state=online_movable', extra=[
+            '-m', 'slots=4,maxmem=4G', '-object', 'memory-backend-ram,id=more,size=512M',
+            '-device', 'virtio-mem-pci,id=vmem,memdev=more,requested-size=0'])
+    vmguest.run()
+    check(sizes == [512 * MIB, 0] * 3, 'virtio-mem: it grows and shrinks as is asked for',
+          f'{sizes}')
+    check(discarded_in(trace, 'more') > 512 * MIB, 'virtio-mem: hints of it reach the host')
+    churned(check, vmguest, 'virtio-mem')
