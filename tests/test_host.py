@@ -7,6 +7,7 @@ import re
 import pytest
 import tap
 import vm
+from prometheus_client.parser import text_string_to_metric_families
 from seen import MIB, SLACK, SYSFS, bytes_discarded, ms_until_back, number, script, trace_of
 
 
@@ -423,3 +424,44 @@ def test_stat(check, guest):
     check('### taken' not in text, 'stat: bad operands are refused')
     check('CONFIG_PAGE_HINTING' in ''.join(re.findall(r'### none (.*)', text)),
           'stat: without page hinting it says so')
+
+
+def metrics_of(text, word):
+    """What the guest has printed under that word, as Prometheus' own client reads it"""
+    text = ''.join(line + '\n' for line in re.findall(rf'^### {word} (.*)$', text, re.M))
+    return {family.name: family for family in text_string_to_metric_families(text)}
+
+
+def test_metrics(check, guest):
+    """page_hinting_stat --prometheus: a file for node_exporter, which says what the counters say"""
+    vmguest = guest('hinting', 'metrics', """
+        cd /tmp; hintload touch 256; hintload settle 60; hintload sum
+        page_hinting_stat --prometheus a.prom 0.2 2 || echo "### failed"
+        sed 's/^/### some /' a.prom; hintload sum
+        drivers=/sys/bus/virtio/drivers/virtio_balloon
+        echo $(basename $drivers/virtio*) >$drivers/unbind
+        page_hinting_stat --prometheus a.prom 1 1; sed 's/^/### none /' a.prom; ls | sed 's/^/### file /'
+        for bad in /nowhere/a.prom a.txt .prom; do
+            page_hinting_stat --prometheus $bad 1 1 2>&1 && echo "### taken $bad"
+        done | sed 's/^/### bad /'""")
+    vmguest.run()
+    text = vmguest.text()
+    some, none = metrics_of(text, 'some'), metrics_of(text, 'none')
+    told = [int(n) for n in re.findall(r'### sum .* acknowledged (\d+)', text)]
+
+    def total(name):
+        return sum(sample.value for sample in some[name].samples)
+
+    check(some['page_hinting_acknowledged_bytes'].type == 'counter' and
+          told[0] <= total('page_hinting_acknowledged_bytes') <= told[1] and
+          some['page_hinting_hinted_bytes'].type == 'gauge' and
+          total('page_hinting_hinted_bytes') > 256 * MIB and
+          total('page_hinting_zones') == len(some['page_hinting_hinted_bytes'].samples) > 0 and
+          {sample.labels['reason'] for sample in some['page_hinting_not_hinted'].samples} >
+          {'kept', 'watermark'} and '### failed' not in text,
+          'metrics: the file says what the counters say', f'{some}, acknowledged {told}')
+    check(none['page_hinting_zones'].samples[0].value == 0 and
+          not none['page_hinting_hinted_bytes'].samples, 'metrics: without a balloon there is no zone')
+    check('.new' not in ''.join(re.findall('### file (.*)', text)) and
+          len(re.findall('### bad page_hinting_stat: ', text)) == 3 and '### taken' not in text,
+          'metrics: a file that cannot be written is said, and none is left behind')

@@ -39,6 +39,14 @@ static const char *const reasons[NR_REASONS] = {
 	"window_full", "disabled",
 };
 
+static const char *const counter_help[NR_COUNTERS] = {
+	"Free memory that the host has acknowledged.",
+	"Free memory that may be hinted next.",
+	"Memory in the hands of the host, which is not free.",
+	"What the host has acknowledged, in all.",
+	"Hinted memory that was needed again so soon that it should not have been hinted.",
+};
+
 struct zone {
 	char name[NAME_BYTES];
 	unsigned long long free_bytes;
@@ -54,6 +62,7 @@ struct sample {
 };
 
 struct options {
+	const char *prometheus;
 	bool json;
 	bool zones;
 	double interval_s;
@@ -63,11 +72,16 @@ struct options {
 static void show_help(FILE *out)
 {
 	fprintf(out,
-		"usage: page_hinting_stat [-h] [--json] [--zones] [INTERVAL [COUNT]]\n\n"
+		"usage: page_hinting_stat [-h] [--json] [--zones] [--prometheus FILE]\n"
+		"                         [INTERVAL [COUNT]]\n\n"
 		"Shows what free page hinting does: a line now, and then one each INTERVAL\n"
 		"seconds, COUNT of them in all, or for ever.\n\n"
 		"  --json   a JSON object per line, in bytes and bytes per second\n"
 		"  --zones  a line for each zone instead of their sum\n"
+		"  --prometheus FILE\n"
+		"           print nothing, but write FILE anew each time, of all zones, for the\n"
+		"           textfile collector of Prometheus' node_exporter; its name has to end\n"
+		"           in .prom\n"
 		"  -h       show this\n\n"
 		"Columns, in MiB: free is all free memory; hinted the part of it that the host\n"
 		"has acknowledged; unhint that part which may be hinted next; flight is in the\n"
@@ -344,6 +358,76 @@ static void print_sample(const struct options *options,
 	fflush(stdout);
 }
 
+/* What a number is for Prometheus, whose counters end in "_total". */
+static void print_family(FILE *out, const char *name, const char *type,
+			 const char *help)
+{
+	fprintf(out, "# HELP page_hinting_%s %s\n# TYPE page_hinting_%s %s\n",
+		name, help, name, type);
+}
+
+static void print_bytes(FILE *out, const struct sample *sample,
+			enum counter counter)
+{
+	bool grows = counter >= ACKNOWLEDGED;
+	char name[NAME_BYTES];
+	int i;
+
+	snprintf(name, sizeof(name), "%s_bytes%s", counters[counter],
+		 grows ? "_total" : "");
+	print_family(out, name, grows ? "counter" : "gauge", counter_help[counter]);
+	for (i = 0; i < sample->nr_zones; i++)
+		fprintf(out, "page_hinting_%s{zone=\"%s\"} %llu\n", name,
+			sample->zones[i].name, sample->zones[i].bytes[counter]);
+}
+
+static void print_metrics(FILE *out, const struct sample *sample)
+{
+	const struct zone *zones = sample->zones;
+	int i, counter, reason;
+
+	print_family(out, "zones", "gauge",
+		     "Zones of memory that are hinted; 0 where hinting does nothing.");
+	fprintf(out, "page_hinting_zones %d\n", sample->nr_zones);
+	for (counter = 0; counter < NR_COUNTERS; counter++)
+		print_bytes(out, sample, counter);
+	print_family(out, "settle_seconds", "gauge",
+		     "The longest time for which free memory has to stay unused until it is hinted.");
+	for (i = 0; i < sample->nr_zones; i++)
+		fprintf(out, "page_hinting_settle_seconds{zone=\"%s\"} %.3f\n",
+			zones[i].name, zones[i].settle_ms / 1e3);
+	print_family(out, "not_hinted_total", "counter",
+		     "Looks that left free memory unhinted, by reason.");
+	for (i = 0; i < sample->nr_zones; i++)
+		for (reason = 0; reason < NR_REASONS; reason++)
+			fprintf(out,
+				"page_hinting_not_hinted_total{zone=\"%s\",reason=\"%s\"} %llu\n",
+				zones[i].name, reasons[reason],
+				zones[i].skips[reason]);
+}
+
+/* Whoever reads the file sees all of it: the old one, or the new one. */
+static bool write_metrics(const char *path, const struct sample *sample)
+{
+	char tmp[PATH_MAX];
+	bool ok = false;
+	FILE *out;
+
+	/* The collector reads "*.prom" only. */
+	snprintf(tmp, sizeof(tmp), "%s.new", path);
+	out = fopen(tmp, "w");
+	if (out) {
+		print_metrics(out, sample);
+		ok = !ferror(out);
+		ok &= !fclose(out);
+		ok = ok && !rename(tmp, path);
+	}
+	if (!ok)
+		fprintf(stderr, "page_hinting_stat: cannot write %s: %s\n", path,
+			strerror(errno));
+	return ok;
+}
+
 static void wait_until(double at_s)
 {
 	struct timespec until = {
@@ -387,6 +471,12 @@ static int watch(const struct options *options)
 		take_sample(sample);
 		if (!nr)
 			next_s = sample->at_s;
+		/* One that watches for long waits until hinting begins. */
+		if (options->prometheus) {
+			if (!write_metrics(options->prometheus, sample))
+				return 1;
+			continue;
+		}
 		if (!sample->nr_zones) {
 			explain();
 			return 1;
@@ -413,6 +503,15 @@ static bool parse(const char *text, double least, double most, double *value)
 	       *value <= most;
 }
 
+/* The collector would not look at any other file. */
+static bool is_metrics_file(const char *path)
+{
+	size_t len = strlen(path);
+
+	return len > 5 && !strcmp(path + len - 5, ".prom") &&
+	       len + sizeof(".new") <= PATH_MAX;
+}
+
 static bool parse_operands(int nr, char **operands, struct options *options)
 {
 	double count = 1;
@@ -435,6 +534,7 @@ int main(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "zones", no_argument, NULL, 'z' },
+		{ "prometheus", required_argument, NULL, 'p' },
 		{ }
 	};
 	struct options options = { };
@@ -451,10 +551,18 @@ int main(int argc, char **argv)
 		case 'z':
 			options.zones = true;
 			break;
+		case 'p':
+			options.prometheus = optarg;
+			break;
 		default:
 			show_help(stderr);
 			return 2;
 		}
+	}
+	if (options.prometheus && !is_metrics_file(options.prometheus)) {
+		fprintf(stderr,
+			"page_hinting_stat: the name of the file for --prometheus has to end in .prom\n");
+		return 2;
 	}
 	if (!parse_operands(argc - optind, argv + optind, &options)) {
 		fprintf(stderr,
