@@ -258,8 +258,9 @@ class Guest:
                       'the guest\'s memory', f'less /proc/{self.process.pid}/smaps')
 
     def expire(self):
+        """Called by a thread of its own: it ends QEMU, and leaves the rest to stop()."""
         self.timed_out = True
-        self.stop()
+        self.end_process()
 
     def qmp(self, execute, seconds=60, **arguments):
         """What QEMU's monitor returns for a command; see monitor."""
@@ -284,11 +285,9 @@ class Guest:
         raise Failure(step, f'QEMU has ended; the guest\'s last lines: {self.tail()}',
                       f'less {self.log}')
 
-    def stop(self):
+    def end_process(self):
         """End the process that start() started, and no other."""
         self.ending = True
-        if self.deadline:
-            self.deadline.cancel()
         if self.process and self.process.poll() is None:
             self.process.terminate()
             try:
@@ -296,6 +295,12 @@ class Guest:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+    def stop(self):
+        """End the guest, and remove what it needed."""
+        if self.deadline:
+            self.deadline.cancel()
+        self.end_process()
         for end in (self.answers, self.monitor, self.monitor_of_qemu):
             if end:
                 end.close()
