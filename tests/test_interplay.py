@@ -68,7 +68,8 @@ def migrate(source, path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('flavour, hint', (
-    ('hinting', 'off'), ('hinting', 'on'), ('debug', 'off'), ('debug', 'on')))
+    ('hinting', 'off'), ('hinting', 'on'), ('hinting', 'flush'), ('debug', 'off'),
+    ('debug', 'on'), ('debug', 'flush')))
 def test_migration(check, guest, monkeypatch, flavour, hint):
     """A guest at work moves to another QEMU: its content is intact, and hinting goes on there"""
     label = f'migration of {flavour}, free-page-hint={hint}'
@@ -79,15 +80,15 @@ def test_migration(check, guest, monkeypatch, flavour, hint):
         return
     monkeypatch.setenv('QEMU', qemu.stdout.strip())
     # Nothing else tells a guest that it has moved.
-    command = CHURN + """
+    command = f"echo {int(hint == 'flush')} >{SYSFS}/flush_for_host" + CHURN + """
         until grep -q there /sys/firmware/qemu_fw_cfg/by_name/opt/place/raw; do sleep 1; done
         sleep 5; ends"""
 
     def start(name, place, *extra):
         return guest(flavour, f'{name}-{hint}', command, memory=768, monitor=True,
                      balloon='none', timeout=1200, trace=trace_of(f'{name}-{flavour}-{hint}'),
-                     extra=['-object', 'iothread,id=io', '-device',
-                            f'{BALLOON},free-page-hint={hint},iothread=io',
+                     extra=['-object', 'iothread,id=io', '-device', f'{BALLOON},iothread=io,'
+                            f"free-page-hint={'off' if hint == 'off' else 'on'}",
                             '-fw_cfg', f'name=opt/place,string={place}', *extra]).start()
 
     with tempfile.TemporaryDirectory() as directory:
@@ -99,7 +100,7 @@ def test_migration(check, guest, monkeypatch, flavour, hint):
         meanwhile = migrate(source, path)
     check(meanwhile > 256 * MIB, f'{label}: it moves while hints are under way',
           f'{meanwhile // MIB} MiB discarded')
-    if hint == 'on':
+    if hint != 'off':
         check(queue_used(source, 3) > 2, f'{label}: its free pages were asked for')
     source.stop()
     destination.finish()
@@ -107,6 +108,53 @@ def test_migration(check, guest, monkeypatch, flavour, hint):
     check(bytes_discarded(destination.trace) > 128 * MIB, f'{label}: the new host discards',
           f'{bytes_discarded(destination.trace) // MIB} MiB')
     tap.no_splat(check, source, label + ', source')
+
+
+def discarded_before(trace):
+    """MiB discarded until QEMU took each buffer that it only reads, and in all. While the
+    balloon is empty, the first is for statistics, and the others are the beginnings and
+    the ends of answers to requests for free pages."""
+    found, discarded = [], 0
+    with open(trace, encoding='ascii', errors='replace') as lines:
+        for line in lines:
+            discard = vm.TRACE.search(line)
+            if discard:
+                discarded += int(discard.group(3), 16)
+            elif re.search(r'virtqueue_pop .* in_num 0 out_num 1$', line):
+                found.append(discarded / MIB)
+    return found + [discarded / MIB]
+
+
+@pytest.mark.parametrize('flush', (0, 1))
+def test_host_asks(check, guest, flush):
+    """A host asks for free pages: with flush_for_host it has them when the guest says so"""
+    label = f'a host that asks, flush_for_host={flush}'
+    # Nothing is hinted by itself, as it would have to be free for longer than this takes.
+    vmguest = guest('hinting', f'asks-{flush}', f"""
+        echo 86400000 >{SYSFS}/refault_cost_ms; echo {flush} >{SYSFS}/flush_for_host
+        hintload touch 256; echo "### ready"; read -r line
+        """, memory=768, monitor=True, balloon='none', trace=trace_of(f'asks-{flush}'),
+        extra=['-trace', 'virtqueue_pop', '-object', 'iothread,id=io', '-device',
+               BALLOON + ',free-page-hint=on,iothread=io']).start()
+    if not vmguest.wait_line('### ready', 120):
+        raise vmguest.failure()
+    before = bytes_discarded(vmguest.trace) // MIB
+    # A migration asks, wherever it goes.
+    vmguest.qmp('migrate', uri='exec:cat >/dev/null')
+    comes_true(lambda: vmguest.qmp('query-migrate')['status'] in ('completed', 'failed'), 120)
+    buffers = queue_used(vmguest, 3)
+    vmguest.stop()
+    _, *answers, everything = discarded_before(vmguest.trace)
+    print(f'# {buffers} buffers, MiB discarded: {before} before, {answers}, {everything}')
+    check(len(answers) >= 2, f'{label}: the guest answers, and says when it is done')
+    if flush:
+        check(answers[1] - before > 240, f'{label}: then the host has discarded all')
+        check(buffers == len(answers), f'{label}: no page is on the other queue')
+    else:
+        check(everything - before < 16, f'{label}: nothing is discarded')
+        check(buffers - len(answers) > 60, f'{label}: free pages are on the other queue')
+    check(everything == answers[-1], f'{label}: nothing is discarded after the end')
+    tap.no_splat(check, vmguest, label)
 
 
 def obeyed(guest, flavour, name, command, answers, **more):

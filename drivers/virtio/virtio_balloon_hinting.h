@@ -274,4 +274,22 @@ virtio_balloon_hinting_ack(struct virtio_balloon_hinting *hinting)
 		page_hinting_notify(&hinting->dev);
 }
 
+/**
+ * virtio_balloon_hinting_flush - in place of free pages on the free page queue
+ * @hinting: hinting by the balloon
+ *
+ * A device that sends a new free_page_hint_cmd_id asks for free pages (virtio
+ * 1.2, section 5.5.6.6, "Free Page Hinting"). With flush_for_host set, all of
+ * them go through the reporting queue, where none is used before the device has
+ * acknowledged it, and the answer to the command ends only then.
+ *
+ * Context: Process context, may sleep.
+ * Return: true if it was done, and no pages must be sent on the other queue.
+ */
+static inline bool
+virtio_balloon_hinting_flush(struct virtio_balloon_hinting *hinting)
+{
+	return balloon_hinting_wanted(hinting) && page_hinting_flush_asked();
+}
+
 #endif /* _DRIVERS_VIRTIO_VIRTIO_BALLOON_HINTING_H */

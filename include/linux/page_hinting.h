@@ -109,6 +109,7 @@ void page_hinting_resume(struct page_hinting_device *dev);
 void page_hinting_abort(struct page_hinting_device *dev, struct page *page);
 void page_hinting_reset_done(struct page_hinting_device *dev);
 void page_hinting_notify(struct page_hinting_device *dev);
+bool page_hinting_flush_asked(void);
 
 bool __page_hinting_hinted(const struct page *page);
 bool __page_hinting_in_flight(const struct page *page);

@@ -24,6 +24,7 @@ void page_hinting_shutdown(void);
 
 /* flush.c */
 extern unsigned int page_hinting_flush_timeout_ms;
+extern unsigned int page_hinting_flush_for_host;
 int page_hinting_flush(bool anew);
 unsigned long page_hinting_flush_left(void);
 

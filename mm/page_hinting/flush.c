@@ -2,16 +2,20 @@
 /*
  * Free page hinting: hint all there is, and wait until the host has it.
  *
- * For who is about to pause the guest or to take a snapshot of it. The zones'
- * threads do the work, in place of what the policy says; the writer asks them, and
- * waits. One flush at a time.
+ * For who is about to pause the guest or to take a snapshot of it: a writer in the
+ * guest, or the host. The zones' threads do the work, in place of what the policy
+ * says; whoever flushes asks them, and waits. One flush at a time.
  *
  * Waiting is interruptible, but for memory hotplug, as a flush holds up nobody: a
  * signal, and the freezer before a suspend, end it, and what was acknowledged stays
  * so. The time limit is one on silence, not on the whole: how long that takes
  * depends on the size of the guest, and who wants to limit it kills the writer.
  */
+#define pr_fmt(fmt) "page_hinting: " fmt
+
+#include <linux/export.h>
 #include <linux/jiffies.h>
+#include <linux/printk.h>
 #include <linux/sched/signal.h>
 #include <linux/wait.h>
 #include <trace/events/page_hinting.h>
@@ -20,6 +24,9 @@
 
 /* A flush gives up after this without an acknowledgment. Only tests change it. */
 unsigned int page_hinting_flush_timeout_ms = 10 * MSEC_PER_SEC;
+
+/* Flush when the host asks the driver for free pages. Written under the mutex. */
+unsigned int page_hinting_flush_for_host;
 
 /* Look this often whether the host has acknowledged anything. */
 #define LOOK_MS			100
@@ -117,6 +124,9 @@ static int check(struct flush *flush)
 	flush->acknowledged_pages = pages;
 	/* Not -ERESTARTSYS: what was free when it began is another set by now. */
 	if (signal_pending(current))
+		return -EINTR;
+	/* The freezer does not wake a worker, and waits for it. */
+	if (READ_ONCE(page_hinting_sleeps))
 		return -EINTR;
 	if (READ_ONCE(page_hinting_nr_stops) != flush->nr_stops)
 		return -ECANCELED;
@@ -216,6 +226,20 @@ unsigned long page_hinting_flush_left(void)
 	return pages;
 }
 
+static int flush_locked(bool anew)
+{
+	unsigned long before = acknowledged_pages(true);
+	struct flush flush = { };
+	int err;
+
+	lockdep_assert_held(&flush_mutex);
+	err = prepare(&flush, anew);
+	if (!err)
+		err = flush_all(&flush);
+	trace_page_hinting_flush(acknowledged_pages(true) - before, err);
+	return err;
+}
+
 /**
  * page_hinting_flush - hint all that is free, and wait until the host has it
  * @anew: also what is hinted already, as after a migration
@@ -235,16 +259,39 @@ unsigned long page_hinting_flush_left(void)
  */
 int page_hinting_flush(bool anew)
 {
-	unsigned long before = acknowledged_pages(true);
-	struct flush flush = { };
 	int err;
 
 	if (!mutex_trylock(&flush_mutex))
 		return -EBUSY;
-	err = prepare(&flush, anew);
-	if (!err)
-		err = flush_all(&flush);
-	trace_page_hinting_flush(acknowledged_pages(true) - before, err);
+	err = flush_locked(anew);
 	mutex_unlock(&flush_mutex);
 	return err;
 }
+
+/**
+ * page_hinting_flush_asked - the host asks for free memory, and waits for it
+ *
+ * As page_hinting_flush(), but waits while another flush goes on, as what was
+ * free when that began is less than what the host asks for. The host cannot be
+ * told of an error: it is logged.
+ *
+ * Context: Process context, may sleep. Takes the mutex and the memory hotplug
+ *	lock. Returns soon once page_hinting_unregister() was called.
+ * Return: false if flush_for_host is 0, and nothing was done.
+ */
+bool page_hinting_flush_asked(void)
+{
+	int err = -EINTR;
+
+	if (!READ_ONCE(page_hinting_flush_for_host))
+		return false;
+	if (!mutex_lock_interruptible(&flush_mutex)) {
+		err = flush_locked(false);
+		mutex_unlock(&flush_mutex);
+	}
+	if (err)
+		pr_warn_ratelimited("the flush that the host asked for is not complete: error %d\n",
+				    err);
+	return true;
+}
+EXPORT_SYMBOL_GPL(page_hinting_flush_asked);

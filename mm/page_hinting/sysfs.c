@@ -92,6 +92,12 @@ static int set_refault_cost_ms(unsigned int value)
 	return 0;
 }
 
+static int set_flush_for_host(unsigned int value)
+{
+	WRITE_ONCE(page_hinting_flush_for_host, value);
+	return 0;
+}
+
 #define KNOB(_name, _min, _max) (&((struct knob) {			\
 		.attr = __ATTR(_name, 0644, knob_show, knob_store),	\
 		.value = &page_hinting_##_name,				\
@@ -164,6 +170,7 @@ static struct attribute *page_hinting_attrs[] = {
 	KNOB(min_order, 0, MAX_PAGE_ORDER),
 	KNOB(idle_min_order, 0, MAX_PAGE_ORDER),
 	KNOB(refault_cost_ms, 1, REFAULT_COST_MAX_MS),
+	KNOB(flush_for_host, 0, 1),
 	&state_attr.attr,
 	&flush_attr.attr,
 	&restored_attr.attr,

@@ -1377,6 +1377,68 @@ static void flush_ends_beside_a_user(struct kunit *test)
 	expect_counts(test);
 }
 
+/* A worker is not woken by the freezer, which waits for it. */
+static void flush_ends_before_a_suspend(struct kunit *test)
+{
+	struct host *host = test->priv;
+	struct flusher flusher;
+
+	keep_memory(test);
+	host->delay_us = TEST_SETTLE_MS * USEC_PER_MSEC / 2;
+	start_flush(test, &flusher);
+	page_hinting_set_sleeps(true);
+	end_flush(test, &flusher, -EINTR);
+	page_hinting_set_sleeps(false);
+	host->delay_us = 0;
+	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), 0);
+	expect_counts(test);
+}
+
+/* All that is free goes to a host that asks, if the user wants that. */
+static void asked_flush_is_a_flush(struct kunit *test)
+{
+	struct host *host = test->priv;
+	unsigned long seen_pages;
+
+	keep_memory(test);
+	seen_pages = host->seen_pages;
+	KUNIT_EXPECT_FALSE(test, page_hinting_flush_asked());
+	KUNIT_EXPECT_EQ(test, host->seen_pages, seen_pages);
+
+	WRITE_ONCE(page_hinting_flush_for_host, 1);
+	KUNIT_EXPECT_TRUE(test, page_hinting_flush_asked());
+	KUNIT_EXPECT_TRUE(test, all_hinted());
+	expect_counts(test);
+
+	/* Nor does it get anything in another way when this cannot be done. */
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_enable(false);
+	mutex_unlock(&page_hinting_mutex);
+	KUNIT_EXPECT_TRUE(test, page_hinting_flush_asked());
+	WRITE_ONCE(page_hinting_flush_for_host, 0);
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_enable(true);
+	mutex_unlock(&page_hinting_mutex);
+}
+
+/* The host takes it for done when this returns. */
+static void asked_flush_waits_for_another(struct kunit *test)
+{
+	struct host *host = test->priv;
+	struct flusher flusher;
+
+	keep_memory(test);
+	host->delay_us = TEST_SETTLE_MS * USEC_PER_MSEC / 2;
+	start_flush(test, &flusher);
+	WRITE_ONCE(page_hinting_flush_for_host, 1);
+	KUNIT_EXPECT_TRUE(test, page_hinting_flush_asked());
+	KUNIT_EXPECT_TRUE(test, all_hinted());
+	WRITE_ONCE(page_hinting_flush_for_host, 0);
+	end_flush(test, &flusher, 0);
+	host->delay_us = 0;
+	expect_counts(test);
+}
+
 /* Somebody else may bring home what a flush waits for, and ends the notification. */
 static void flush_is_told_by_others(struct kunit *test)
 {
@@ -2324,6 +2386,9 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE_SLOW(flush_is_cancelled),
 	KUNIT_CASE(flush_of_a_broken_host),
 	KUNIT_CASE(flush_ends_beside_a_user),
+	KUNIT_CASE(flush_ends_before_a_suspend),
+	KUNIT_CASE(asked_flush_is_a_flush),
+	KUNIT_CASE(asked_flush_waits_for_another),
 	KUNIT_CASE(flush_is_told_by_others),
 	KUNIT_CASE(isolation_is_no_use),
 	KUNIT_CASE_SLOW(lower_orders),

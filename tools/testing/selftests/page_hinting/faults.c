@@ -171,12 +171,14 @@ static int fail_each(const struct operation *op, int zones)
 				       op->name, nth, ret);
 			return -1;
 		}
-		if (left > 0)
-			break;
+		if (left > 0) {
+			ksft_print_msg("%s: %d allocations, it failed %d times\n",
+				       op->name, nth - 1, failed);
+			return nth - 1;
+		}
 	}
-	ksft_print_msg("%s: %d allocations, it failed %d times\n", op->name,
-		       nth - 1, failed);
-	return nth - 1;
+	ksft_print_msg("%s: does not come to an end\n", op->name);
+	return -1;
 }
 
 static void test_operation(const struct operation *op)

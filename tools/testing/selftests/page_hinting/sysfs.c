@@ -34,6 +34,7 @@ static const struct knob knobs[] = {
 	{ "min_order", -1, { 10, 9, 10 }, "64" },
 	{ "idle_min_order", -1, { 5, 9, 4 }, "64" },
 	{ "refault_cost_ms", 6700, { 1, 86400000, 6700 }, "0" },
+	{ "flush_for_host", 0, { 1, 0, 0 }, "2" },
 };
 
 static const char * const bad_values[] = {

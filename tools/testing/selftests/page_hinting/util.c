@@ -21,7 +21,8 @@
 #define DRIVER_DIR	"/sys/bus/virtio/drivers/virtio_balloon"
 
 static const char * const knobs[] = {
-	"min_order", "idle_min_order", "refault_cost_ms", "enabled",
+	"min_order", "idle_min_order", "refault_cost_ms", "flush_for_host",
+	"enabled",
 };
 
 static long long saved[ARRAY_SIZE(knobs)];
