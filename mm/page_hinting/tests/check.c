@@ -107,10 +107,17 @@ static unsigned long check_free_lists(struct page_hinting_zone *pz)
 	       fault_if(listed_pages != pz->list_pages, PAGE_HINTING_BAD_LISTS);
 }
 
+/* A test may have made it smaller meanwhile; one block is always allowed. */
+static unsigned long most_window_pages(void)
+{
+	return max3(page_hinting_window_pages, SZ_64M >> PAGE_SHIFT,
+		    MAX_ORDER_NR_PAGES);
+}
+
 static unsigned long check_in_flight(struct page_hinting_zone *pz)
 {
 	struct list_head *lists[] = { &pz->in_flight, &pz->retry };
-	unsigned long pages = 0, window_pages, faults = 0;
+	unsigned long pages = 0, faults = 0;
 	unsigned int nr = 0, i;
 	struct page *page;
 
@@ -125,13 +132,10 @@ static unsigned long check_in_flight(struct page_hinting_zone *pz)
 			nr++;
 		}
 	}
-	/* A test may have made it smaller meanwhile; one block is always allowed. */
-	window_pages = max3(page_hinting_window_pages, SZ_64M >> PAGE_SHIFT,
-			    MAX_ORDER_NR_PAGES);
 	return faults | fault_if(pages != pz->in_flight_pages ||
 				 nr != pz->nr_in_flight,
 				 PAGE_HINTING_BAD_IN_FLIGHT) |
-	       fault_if(pages > window_pages, PAGE_HINTING_BAD_WINDOW);
+	       fault_if(pages > most_window_pages(), PAGE_HINTING_BAD_WINDOW);
 }
 
 /**
@@ -179,13 +183,18 @@ static DECLARE_DELAYED_WORK(check_work, check_all_zones);
 
 static void check_all_zones(struct work_struct *unused)
 {
+	unsigned long pages = 0, window_pages = most_window_pages();
 	struct page_hinting_zone *pz;
 
 	page_hinting_for_each_zone(pz) {
+		/* However small its part of the window is, a zone may have a block. */
+		window_pages += MAX_ORDER_NR_PAGES;
+		pages += READ_ONCE(pz->in_flight_pages);
 		WARN_ON_ONCE(page_hinting_check(pz));
 		if (page_hinting_all_counted(pz))
 			pr_info_once("the free lists are checked every second\n");
 	}
+	WARN_ON_ONCE(pages > window_pages);
 	schedule_delayed_work(&check_work, HZ);
 }
 
