@@ -132,12 +132,12 @@ def test_small(check, guest):
 def test_holes_debug(check, guest):
     """The same with all debugging options, for the content"""
     trace = trace_of('holes-debug')
-    vmguest = guest('debug', 'holes', 'sleep 3; benchload holes 1280 16 60',
-                    memory=2560, trace=trace)
+    vmguest = guest('debug', 'holes', 'sleep 3; benchload holes 640 16 60',
+                    memory=1536, trace=trace)
     if vmguest.run():
         raise vmguest.failure()
     small = sum(size for _, size, _ in vm.discards(trace) if size < 2 * MIB)
-    check(small >= 0.95 * 640 * MIB, 'holes of 16 KiB are back', f'{small // MIB} MiB')
+    check(small >= 0.95 * 320 * MIB, 'holes of 16 KiB are back', f'{small // MIB} MiB')
     check('### holes: 0 words wrong' in vmguest.text(), '... and the rest is intact')
 
 

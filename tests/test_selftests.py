@@ -59,14 +59,14 @@ def test_selftests(check, guest):
 
 def test_selftests_debug(check, guest):
     """All selftests with all debugging options, one after another in one guest"""
-    debug_of(check, guest, 'debug', PROGRAMS + ('faults', 'sysfs'))
+    debug_of(check, guest, 'debug', PROGRAMS + ('faults', 'sysfs'), 'kmemleak=on')
 
 
 @pytest.mark.slow
 def test_init(check, guest):
     """Pages are zeroed when they are allocated and freed, and lists shuffled: the selftests"""
     debug_of(check, guest, 'debug', PROGRAMS,
-             'init_on_alloc=1 init_on_free=1 page_alloc.shuffle=1')
+             'kmemleak=on init_on_alloc=1 init_on_free=1 page_alloc.shuffle=1')
 
 
 def test_rt(check, guest):
