@@ -6,10 +6,11 @@ MAKEFLAGS += --no-print-directory
 CONFIG ?= hinting
 export BASE KSRC MEM ACCEL JOBS QEMU ONLY RUNS WALL MINUTES
 
-.PHONY: help run check check-all soak bench kernel series bisect assemble refresh kunit mutants lint clean
+.PHONY: help run demo check check-all soak bench kernel series bisect assemble refresh kunit mutants lint clean
 
 help:
 	@echo 'make run       show a guest that gives its memory back: a table and two pictures'
+	@echo 'make demo      three guests on the memory of one, live, with page hinting and without'
 	@echo 'make check     test everything: KUnit, selftests in guests, the host'"'"'s view'
 	@echo 'make check-all the same, and what takes long: arm64, KCSAN, a newer QEMU'
 	@echo 'make soak      everything at once in a guest, for an hour, with its data checked'
@@ -39,7 +40,7 @@ help:
 	@echo
 	@echo 'What each part does: scripts/NAME -h'
 
-run check bench kunit mutants lint series assemble refresh:
+run demo check bench kunit mutants lint series assemble refresh:
 	@scripts/$@
 
 bisect:

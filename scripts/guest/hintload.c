@@ -4,6 +4,8 @@
  * the host looks for begins with "###":
  *
  *   hintload touch MIB [small]            fill memory, free it
+ *   hintload use MIB MS                   fill memory, work with it until so long
+ *                                         after the start, free it
  *   hintload churn MIB PAUSE_MS SECONDS   fill and free it again and again
  *   hintload watch SECONDS [EVERY_MS]     print the memory's state
  *   hintload clock SECONDS [EVERY_MS]     print the time
@@ -146,6 +148,22 @@ static int touch(size_t bytes, int small)
 	/* The serial line is slow: let it be silent before time counts. */
 	sleep_ms(200);
 	print_clock();
+	munmap(p, bytes);
+	printf("### freed %zu MiB\n", bytes / MIB);
+	return 0;
+}
+
+static int use(size_t bytes, long ms)
+{
+	long end = now_ms() + ms;
+	char *p = fill(bytes, 0);
+
+	printf("### touched %zu MiB in %ld ms\n", bytes / MIB, now_ms() - end + ms);
+	fflush(stdout);
+	while (now_ms() < end) {
+		write_pages(p, bytes);
+		sleep_ms(50);
+	}
 	munmap(p, bytes);
 	printf("### freed %zu MiB\n", bytes / MIB);
 	return 0;
@@ -482,6 +500,8 @@ int main(int argc, char **argv)
 
 	if (!strcmp(cmd, "touch") && a > 0)
 		return touch(a * MIB, argc > 3 && !strcmp(argv[3], "small"));
+	if (!strcmp(cmd, "use") && a > 0 && b > 0)
+		return use(a * MIB, b);
 	if (!strcmp(cmd, "press") && a > 0 && b > 0)
 		return press(a * MIB, b);
 	if (!strcmp(cmd, "churn") && argc > 4)
@@ -509,7 +529,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	fprintf(stderr, "usage: hintload touch MIB [small] | settle SECONDS | sum |\n");
-	fprintf(stderr, "       press MIB SIGNALS |\n");
+	fprintf(stderr, "       use MIB MS | press MIB SIGNALS |\n");
 	fprintf(stderr, "       churn MIB PAUSE_MS SECONDS | watch SECONDS [EVERY_MS] |\n");
 	fprintf(stderr, "       after MIB PAUSE_MS SECONDS KEPT_MIB |\n");
 	fprintf(stderr, "       flush 1|2 | record SECONDS | reach BYTES SECONDS |\n");

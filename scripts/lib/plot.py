@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The picture of scripts/run: QEMU's resident size over time, with gnuplot."""
+"""The pictures of scripts/run and scripts/demo, with gnuplot: memory over time."""
 import os
 import shutil
 import subprocess
@@ -29,6 +29,14 @@ set xrange [-1:{end}]
 set yrange [0:*]
 set key at graph 0.98, 0.6 right top
 """
+DEMO = """
+set xlabel "seconds"
+set xrange [0:{end}]
+set yrange [0:{top}]
+set key top left reverse Left
+set style fill solid noborder
+"""
+DEMO_GUESTS = ('#56b4e9', '#e69f00', '#009e73')
 OUTPUT = """
 set terminal {terminal} size 1200,675 font "{font}" background "#ffffff"
 set output "{name}"
@@ -36,22 +44,22 @@ set output "{name}"
 
 
 def thin(points):
-    """Leave out points between two of the same value."""
+    """Leave out points between two of the same values."""
     keep = []
     for i, point in enumerate(points):
-        if 0 < i < len(points) - 1 and points[i - 1][1] == point[1] == points[i + 1][1]:
+        if 0 < i < len(points) - 1 and points[i - 1][1:] == point[1:] == points[i + 1][1:]:
             continue
         keep.append(point)
     return keep
 
 
 def write_points(path, points, comment):
-    """A data file of (x, y)."""
+    """A data file of (x, y, ...)."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, 'w', encoding='ascii') as data:
         data.write(f'# {comment}\n')
-        for x, y in thin(points):
-            data.write(f'{x:.3f} {y:.4f}\n')
+        for x, *ys in thin(points):
+            data.write(f'{x:.3f} ' + ' '.join(f'{y:.4f}' for y in ys) + '\n')
 
 
 def render(directory, name, settings, command):
@@ -103,3 +111,30 @@ def draw_view(directory, args, view):
            VIEW.format(mem=args.mem, touch=args.touch, end=f'{view[-1][0]:.1f}'),
            'plot ' + ', '.join(lines))
     print(f'picture: {directory}/guest.png and guest.svg')
+
+
+def draw_demo(directory, args, arms):
+    """What the guests of each arm held at the host, one upon the other; say where."""
+    budget = args.budget / 1024
+    panels = [f'set multiplot layout 1,{len(arms)} title "{len(arms[0].members)} guests of '
+              f'{args.mem} MiB take {args.take} MiB in turns: what they hold at the host, GiB"']
+    for arm in arms:
+        write_points(os.path.join(directory, arm.key + '.dat'),
+                     [(t, *(sum(each[:i + 1]) / (1 << 30) for i in range(len(each))))
+                      for t, each in arm.samples], 'seconds, GiB resident of guests, added up')
+        file = f'"{arm.key}.dat"'
+        guests = [f'{file} using 1:{i + 2} with filledcurves y1=0 lc rgb "{colour}" '
+                  f'title "guest {i + 1}"' for i, colour in enumerate(DEMO_GUESTS)]
+        peak, seconds, gib_s = arm.figures()
+        panels += [f'set title "{{/:Bold {arm.name}}}\\npeak {peak}\\n'
+                   f'over budget for {seconds}, {gib_s} GiB x s"',
+                   'plot ' + ', '.join([
+                       *reversed(guests),
+                       f'{file} using 1:{len(guests) + 1} with filledcurves above y={budget} '
+                       'fs transparent pattern 5 lc rgb "#d00000" title "over budget"',
+                       f'{budget} with lines lw 3 dt 2 lc rgb "#000000" title "budget"'])]
+    top = max(arm.peak for arm in arms) / (1 << 30) * 1.4
+    render(directory, 'demo', DEMO.format(end=f'{max(arm.now for arm in arms):.1f}',
+                                          top=f'{max(top, budget * 1.4):.2f}'),
+           '\n'.join([*panels, 'unset multiplot']))
+    print(f'picture: {directory}/demo.png and demo.svg')

@@ -52,10 +52,32 @@ def say(*words):
     print(*words, file=sys.stderr, flush=True)
 
 
+def built_kernel(base=None):
+    """The path of a bzImage; installs what is missing, and builds it where needed."""
+    environ = {**os.environ, **({'BASE': base} if base else {})}
+    for step in ('install-deps', 'run'), ('build',):
+        done = subprocess.run([os.path.join(TOP, 'scripts', step[0]), *step[1:]], env=environ,
+                              text=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                              check=False)
+        if done.returncode:     # it has said why
+            sys.exit(done.returncode)
+    return done.stdout.strip().split('\n')[-1]
+
+
+def available_mib():
+    """Memory of this machine that guests can have."""
+    with open('/proc/meminfo', encoding='ascii') as meminfo:
+        return int(re.search(r'MemAvailable:\s+(\d+)', meminfo.read()).group(1)) // 1024
+
+
 def machine_of(kernel):
     """What platform.machine() says on a machine that runs this kernel."""
-    with open(kernel, 'rb') as image:
-        return 'aarch64' if image.read(64)[56:60] == b'ARM\x64' else 'x86_64'
+    try:
+        with open(kernel, 'rb') as image:
+            head = image.read(64)
+    except OSError as error:
+        raise Failure('reading the kernel image', str(error), 'scripts/build') from error
+    return 'aarch64' if head[56:60] == b'ARM\x64' else 'x86_64'
 
 
 def initramfs(machine, command, out, programs=()):
@@ -118,16 +140,18 @@ def prove_kvm(kernel, cache):
 class Guest:
     """One boot. memory is in MiB; balloon is reporting, plain or none; prefix
     is a command that ends by executing what follows it; monitor is for qmp();
-    programs are paths of this machine's, for the guest to run."""
+    programs are paths of this machine's, for the guest to run; talk is for tell()."""
 
     def __init__(self, kernel, command, name='guest', memory=2048, smp=2, append='',
                  accel=None, icount=None, timeout=120, trace=None, balloon='reporting',
-                 extra=(), on_line=None, prefix=(), monitor=False, programs=()):
+                 extra=(), on_line=None, prefix=(), monitor=False, programs=(),
+                 talk=False):
         self.kernel, self.command, self.name = kernel, command, name
         self.memory, self.smp, self.append = memory, smp, append
         self.accel, self.icount, self.timeout = accel, icount, timeout
         self.trace, self.balloon, self.extra = trace, balloon, list(extra)
         self.on_line, self.prefix, self.programs = on_line, list(prefix), programs
+        self.stdin = subprocess.PIPE if talk else subprocess.DEVNULL
         # A pair of sockets has no path that could be too long.
         self.monitor, self.monitor_of_qemu = socket.socketpair() if monitor else (None, None)
         self.answers = None     # the monitor's, once it was asked for the first time
@@ -198,7 +222,7 @@ class Guest:
         inherit = (self.monitor_of_qemu.fileno(),) if self.monitor else ()
         self.begin = time.monotonic()
         with open(self.log + '.qemu', 'wb') as errors:
-            self.process = subprocess.Popen(line, stdin=subprocess.DEVNULL, pass_fds=inherit,
+            self.process = subprocess.Popen(line, stdin=self.stdin, pass_fds=inherit,
                                             stdout=subprocess.PIPE, stderr=errors)
         if self.monitor:
             self.monitor_of_qemu.close()
@@ -262,6 +286,13 @@ class Guest:
         self.timed_out = True
         self.end_process()
 
+    def tell(self, line):
+        """A line on the guest's console, for what reads it there; see talk."""
+        try:
+            os.write(self.process.stdin.fileno(), line.encode() + b'\n')
+        except OSError as error:    # QEMU has ended
+            raise self.failure() from error
+
     def qmp(self, execute, seconds=60, **arguments):
         """What QEMU's monitor returns for a command; see monitor."""
         step = f'asking QEMU to {execute}'
@@ -301,7 +332,8 @@ class Guest:
         if self.deadline:
             self.deadline.cancel()
         self.end_process()
-        for end in (self.answers, self.monitor, self.monitor_of_qemu):
+        talk = self.process.stdin if self.process else None
+        for end in (self.answers, self.monitor, self.monitor_of_qemu, talk):
             if end:
                 end.close()
         atexit.unregister(self.stop)
