@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 
+import pytest
 import vm
 from seen import comes_true, script
 
@@ -24,6 +25,7 @@ def demo_guests():
     return found
 
 
+@pytest.mark.slow    # it is one of wall time: a host that stalls breaks it
 def test_demo(check, guest):
     """Three guests that take memory in turns fit into the memory of one; without hinting not"""
     begin, picture = time.time(), os.path.join(vm.BUILD, 'demo/demo.png')
