@@ -340,6 +340,33 @@ unsigned long page_hinting_pull(struct page_hinting_zone *pz, unsigned int order
 	return pull.pages;
 }
 
+/* Memory has failed that may have been in flight. Never false again. Lockless. */
+bool page_hinting_memory_failed;
+
+/*
+ * Free again, but for pages that have failed: they stay away, as
+ * take_page_off_buddy() leaves them, whose caller did not find them free. Calls
+ * itself once for each order at most.
+ */
+static void put_in_but_failed(struct page_hinting_zone *pz, struct page *page,
+			      unsigned int order, bool acknowledged)
+{
+	unsigned long i, nr = 1UL << order;
+
+	for (i = 0; i < nr && !PageHWPoison(page + i); i++)
+		;
+	if (i == nr) {
+		page_hinting_put_in(pz, page, order, acknowledged);
+	} else if (!order) {
+		SetPageHWPoisonTakenOff(page);
+		set_page_refcounted(page);
+		page_hinting_lost(pz, 1);
+	} else {
+		put_in_but_failed(pz, page, order - 1, acknowledged);
+		put_in_but_failed(pz, page + nr / 2, order - 1, acknowledged);
+	}
+}
+
 /* Offline -> free again, unless somebody else holds a reference right now. */
 static bool put_back(struct page_hinting_zone *pz, struct page *page)
 {
@@ -359,7 +386,11 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 	pz->nr_in_flight--;
 	__ClearPageOffline(page);
 	set_page_private(page, 0);
-	page_hinting_put_in(pz, page, order, private & BLOCK_ACKNOWLEDGED);
+	/* Pairs with __page_hinting_drain_range(). */
+	if (unlikely(READ_ONCE(page_hinting_memory_failed)))
+		put_in_but_failed(pz, page, order, private & BLOCK_ACKNOWLEDGED);
+	else
+		page_hinting_put_in(pz, page, order, private & BLOCK_ACKNOWLEDGED);
 	/* Its thread may wait for room, or for the last of a flush. */
 	if ((pz->wants_room || READ_ONCE(pz->flush_nr)) &&
 	    current != READ_ONCE(pz->task))

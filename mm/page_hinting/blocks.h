@@ -27,6 +27,9 @@ struct page_hinting_batch {
 /* About so much is in flight at most, over all zones. Only tests change it. */
 extern unsigned long page_hinting_window_pages;
 
+/* See put_back(). */
+extern bool page_hinting_memory_failed;
+
 /* page_private() of a block in flight: its order, and what blocks.c adds. */
 #define PAGE_HINTING_BLOCK_ORDER	0xffUL
 

@@ -65,6 +65,12 @@ void __page_hinting_drain_range(unsigned long start_pfn, unsigned long end_pfn)
 
 	might_sleep();
 	/*
+	 * For a single page memory failure calls, which then marks the page. If
+	 * that is not free it is left to whoever has it. Pairs with put_back().
+	 */
+	if (IS_ENABLED(CONFIG_MEMORY_FAILURE) && end_pfn - start_pfn == 1)
+		WRITE_ONCE(page_hinting_memory_failed, true);
+	/*
 	 * If some of the range is in flight, nothing more is pulled from the zone
 	 * until the caller has had time to isolate the range. This is not done
 	 * for every call, or callers that come often would keep the zone unhinted
