@@ -8,6 +8,7 @@ import pytest
 import tap
 import vm
 from seen import MIB, SLACK, SYSFS, bytes_discarded, comes_true, number, script, trace_of
+from test_pressure import LATE
 
 BALLOON = 'virtio-balloon-pci,id=balloon,free-page-reporting=on'
 # Memory in use keeps its content while other memory comes and goes, and pieces
@@ -50,15 +51,17 @@ def queue_used(vmguest, queue):
                        path='/machine/peripheral/balloon/virtio-backend')['last-avail-idx']
 
 
-def migrate(source, path):
+def migrate(source, path, speed):
     """Slowly, so that the guest hints meanwhile; at last fast. What was discarded meanwhile."""
+    def over():
+        return source.qmp('query-migrate')['status'] in ('completed', 'failed')
+
     begin = bytes_discarded(source.trace)
-    source.qmp('migrate-set-parameters', **{'max-bandwidth': 8 * MIB, 'downtime-limit': 10})
+    source.qmp('migrate-set-parameters', **{'max-bandwidth': speed, 'downtime-limit': 0})
     source.qmp('migrate', uri='unix:' + path)
-    comes_true(lambda: bytes_discarded(source.trace) - begin > 256 * MIB, 120)
+    comes_true(lambda: bytes_discarded(source.trace) - begin > 256 * MIB or over(), 300)
     source.qmp('migrate-set-parameters', **{'max-bandwidth': 1 << 32, 'downtime-limit': 10000})
-    ended = comes_true(lambda: source.qmp('query-migrate')['status'] in (
-        'completed', 'failed'), 120)
+    ended = comes_true(over, 120)
     said = source.qmp('query-migrate')
     print('#', said)
     if not ended or said['status'] != 'completed':
@@ -97,7 +100,8 @@ def test_migration(check, guest, monkeypatch, flavour, hint):
         destination = start('arrives', 'there', '-incoming', 'unix:' + path)
         if not comes_true(lambda: bytes_discarded(source.trace) > 512 * MIB, 300):
             raise source.failure()
-        meanwhile = migrate(source, path)
+        # It must not be over before, although a guest that is slow dirties little.
+        meanwhile = migrate(source, path, MIB if flavour == 'debug' else 8 * MIB)
     check(meanwhile > 256 * MIB, f'{label}: it moves while hints are under way',
           f'{meanwhile // MIB} MiB discarded')
     if hint != 'off':
@@ -389,3 +393,100 @@ def test_virtio_mem(check, guest):
           f'{sizes}')
     check(discarded_in(trace, 'more') > 512 * MIB, 'virtio-mem: hints of it reach the host')
     churned(check, vmguest, 'virtio-mem')
+
+
+def after_last(trace, line):
+    """Bytes discarded after the guest's last line with that; needs serial_write in the trace"""
+    text, discarded = '', None
+    with open(trace, encoding='ascii', errors='replace') as lines:
+        for one in lines:
+            char, block = vm.SERIAL.search(one), vm.TRACE.search(one)
+            if block and discarded is not None:
+                discarded += int(block.group(3), 16)
+            if char:
+                text = (text + chr(int(char.group(1), 16)))[-len(line):]
+                discarded = 0 if text == line else discarded
+    return discarded
+
+
+@pytest.mark.parametrize('flavour', ('hinting', pytest.param('debug', marks=pytest.mark.slow)))
+def test_kexec(check, guest, flavour):
+    """kexec while blocks are in flight: the host takes nothing from the kernel that follows"""
+    label, trace = f'kexec of {flavour}', trace_of(f'kexec-{flavour}')
+    # The debug kernel's host is silent: what is in flight never comes home.
+    vmguest = guest(flavour, 'kexec', TOTAL + CHURN + f"""
+        if grep -q another /proc/cmdline; then
+            echo "### second $all"; sleep 5; ends; echo 0 >{SYSFS}/enabled; sleep 1; hintload sum
+            exit
+        fi
+        cat /dev/vda >/tmp/kernel; cat /dev/vdb >/tmp/initrd
+        kexec -l /tmp/kernel --initrd=/tmp/initrd --command-line="$(cat /proc/cmdline) another"
+        while :; do hintload flush 2 >/dev/null; done & sleep 4
+        [ ! -e {LATE} ] || {{ echo -1 >{LATE}/times; echo 100 >{LATE}/probability; sleep 3; }}
+        hintload sum; echo "### first $all"; kexec -e""",
+                    memory=1024, trace=trace, timeout=1200, append='loglevel=6',
+                    programs=['/usr/sbin/kexec'])
+    vmguest.extra += ['-trace', 'serial_write']
+    for file in guest.kernel(flavour), vmguest.initrd:
+        vmguest.extra += ['-drive', f'file={file},format=raw,if=virtio,readonly=on']
+    vmguest.run()
+    text = vmguest.text()
+    sums = [dict(re.findall(r'(\w+) (\d+)', line)) for line in re.findall('### sum .*', text)]
+    seen = dict(re.findall(r'### (first|second) (\d+)', text))
+    check(len(seen) == 2 and seen['first'] == seen['second'],
+          f'{label}: the kernel that follows has all memory', f'{seen}')
+    check(int(sums[0]['acknowledged']) > 256 * MIB and
+          (flavour != 'debug' or int(sums[0]['in_flight']) > 16 * MIB),
+          f'{label}: the first one hints until then', f'{sums[0]}')
+    traced, said = after_last(trace, 'Starting new kernel'), number(text, 'submitted')
+    check(traced == said > 256 * MIB, f'{label}: the host discards what the second one hints, '
+          'and nothing else', f'trace {traced}, counters {said} bytes')
+    churned(check, vmguest, label)
+
+
+# Two gigantic pages are asked for, and then as many huge ones as there are: in a guest
+# whose free memory is hinted, in flight, or both.
+HUGE = f"""
+    gigantic=/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages
+    huge=/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
+    mkdir /huge /gigantic; mount -t hugetlbfs none /huge
+    mount -t hugetlbfs -o pagesize=1G none /gigantic
+    [ ! -e {SYSFS}/min_order ] || echo 100 >{SYSFS}/refault_cost_ms
+    dd if=/dev/urandom of=/tmp/data bs=1M count=48 2>/dev/null; md5sum /tmp/data >/tmp/sum
+    for round in {{rounds}}; do
+        hintload touch 300 small >/dev/null; sleep 0.$round
+        echo 2 >$gigantic; n=$(cat $gigantic); echo "### gigantic $n"
+        hintload huge /gigantic/data $((n * 1024)); rm /gigantic/data
+        # Nothing is left for a new process now: some go back.
+        echo 4000 >$huge; read n <$huge; echo $((n - 40)) >$huge; echo "### obtained $n"
+        hintload huge /huge/data $((n * 2 - 80)); rm /huge/data
+        echo 0 >$huge; echo 0 >$gigantic
+    done
+    md5sum -c /tmp/sum && echo "### same content"
+    sed -n 's/^oom_kill /### killed /p' /proc/vmstat"""
+
+
+@pytest.mark.slow
+def test_hugetlb(check, guest):
+    """Huge and gigantic pages come and go as without hinting, and keep what is in them"""
+    rounds, found = 4, {}
+    for hinting in 'off', 'on':
+        vmguest = guest('hinting', f'hugetlb-{hinting}', HUGE.replace(
+            '{rounds}', ' '.join(map(str, range(rounds)))) + """
+            hintload settle 120; hintload sum""", memory=4096, timeout=1200,
+                        append=f'page_hinting={hinting} hugetlb_cma=1G')
+        vmguest.run()
+        text = vmguest.text()
+        found[hinting] = [[int(n) for n in re.findall(rf'### {what} (\d+)', text)]
+                          for what in ('gigantic', 'obtained')]
+        print(f'# {hinting}: {found[hinting]}')
+        check(text.count(' 0 pages wrong') == 2 * rounds and '### same content' in text and
+              '### killed 0' in text, f'hugetlb, {hinting}: all keep their content',
+              vmguest.tail())
+        tap.no_splat(check, vmguest, f'hugetlb, {hinting}')
+    for kind, name, least, slack in (0, 'gigantic', 1, 0), (1, 'huge', 1000, 4):
+        on, off = min(found['on'][kind]), min(found['off'][kind])
+        check(on >= off - slack and off >= least, f'hugetlb: as many {name} pages as without '
+              'hinting', f'at least {on}, without {off}')
+    check(number(text, 'acknowledged') > rounds * 1024 * MIB and number(text, 'in_flight') == 0,
+          'hugetlb: what was free is hinted each time, and nothing stays in flight')

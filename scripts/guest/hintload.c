@@ -21,6 +21,8 @@
  *   hintload replay FILE                  have as much free as a series says, and
  *                                         print what that came to be in the end,
  *                                         and what hinting made of it
+ *   hintload huge FILE MIB                fill a file of hugetlbfs, and look a second
+ *                                         later whether that is still in it
  *   hintload kcore                        read all memory through /proc/kcore
  *   hintload sum                          print the zones' counters, summed
  */
@@ -493,6 +495,29 @@ static int read_kcore(void)
 	return !all;
 }
 
+static int use_huge(const char *path, size_t bytes)
+{
+	int fd = open(path, O_RDWR | O_CREAT, 0600);
+	size_t wrong = 0, i;
+	char *p;
+
+	if (fd < 0 || ftruncate(fd, bytes)) {
+		perror(path);
+		return 1;
+	}
+	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED) {
+		perror(path);
+		return 1;
+	}
+	write_pages(p, bytes);
+	sleep_ms(1000);
+	for (i = 0; i < bytes; i += PAGE_BYTES)
+		wrong += __atomic_load_n((size_t *)(p + i), __ATOMIC_RELAXED) != i + 1;
+	printf("### huge: %zu MiB, %zu pages wrong\n", bytes / MIB, wrong);
+	return !!wrong;
+}
+
 int main(int argc, char **argv)
 {
 	const char *cmd = argc > 1 ? argv[1] : "";
@@ -522,6 +547,8 @@ int main(int argc, char **argv)
 		return record(a);
 	if (!strcmp(cmd, "replay") && argc > 2)
 		return replay(argv[2]);
+	if (!strcmp(cmd, "huge") && b > 0)
+		return use_huge(argv[2], b * MIB);
 	if (!strcmp(cmd, "kcore"))
 		return read_kcore();
 	if (!strcmp(cmd, "sum")) {
@@ -533,6 +560,7 @@ int main(int argc, char **argv)
 	fprintf(stderr, "       churn MIB PAUSE_MS SECONDS | watch SECONDS [EVERY_MS] |\n");
 	fprintf(stderr, "       after MIB PAUSE_MS SECONDS KEPT_MIB |\n");
 	fprintf(stderr, "       flush 1|2 | record SECONDS | reach BYTES SECONDS |\n");
-	fprintf(stderr, "       clock SECONDS [EVERY_MS] | replay FILE | kcore\n");
+	fprintf(stderr, "       clock SECONDS [EVERY_MS] | replay FILE | kcore |\n");
+	fprintf(stderr, "       huge FILE MIB\n");
 	return 2;
 }

@@ -23,6 +23,10 @@
 #define TRIES		5
 #define WAIT_MS		20000
 #define NAME_BYTES	300
+#define CHUNK_PAGES	4096
+#define SMALL_PAGES	16
+/* A host that is late: so many more looks for acknowledgments find none. */
+#define LATE_LOOKS	3
 #define SPARE_BYTES	(64 * MIB)
 /* Free, mapped, or anonymous. */
 #define PF_USABLE	(PF_BUDDY | BIT_ULL(11) | BIT_ULL(12))
@@ -174,10 +178,54 @@ static bool is_away(unsigned long long frame)
 	return flags & PF_HWPOISON && !(flags & PF_USABLE);
 }
 
-/* One page is taken out of a hinted block, and put back. */
-static void test_poison(const char *file, bool by_address, const char *how)
+/* A page within a block in flight, of which only the first one is marked; 0: none. */
+static unsigned long long find_in_flight(void)
 {
-	unsigned long long frame, flags;
+	static unsigned long long flags[CHUNK_PAGES];
+	unsigned long long first;
+	size_t pages, i, n;
+
+	for (first = 0; (pages = read_flags(first, CHUNK_PAGES, flags));
+	     first += pages)
+		for (i = 0; i + SMALL_PAGES <= pages; i += SMALL_PAGES) {
+			if ((flags[i] & PF_HINTED) != PF_OFFLINE)
+				continue;
+			for (n = 1; n < SMALL_PAGES && !flags[i + n]; n++)
+				;
+			if (n == SMALL_PAGES)
+				return first + i + SMALL_PAGES / 2;
+		}
+	return 0;
+}
+
+/* The host is silent from here on. */
+static unsigned long long frame_in_flight(void)
+{
+	/* A busy machine may need long. */
+	long end = now_ms() + 3 * WAIT_MS;
+	unsigned long long frame;
+
+	hint_all_the_time(20);
+	silence(true);
+	do {
+		use_memory(USED_BYTES);
+		sleep_ms(500);
+		frame = find_in_flight();
+	} while (!frame && now_ms() < end);
+	return frame;
+}
+
+/* Where the page is, and what its host does. */
+enum place { HINTED, LATE, SILENT };
+static const char * const places[] = {
+	"that is hinted", "in flight to a late host", "in flight to a silent host",
+};
+
+/* One page is taken out of a block, and put back. */
+static void test_poison(const char *file, bool by_address, enum place place,
+			const char *how)
+{
+	unsigned long long frame, flags, before = mem_poisoned(), after;
 	int ret;
 
 	if (access(file, W_OK) || access(POISON_DIR "/unpoison-pfn", W_OK)) {
@@ -186,20 +234,41 @@ static void test_poison(const char *file, bool by_address, const char *how)
 		ksft_test_result_skip("%s undone\n", how);
 		return;
 	}
-	frame = hinted_frame();
+	frame = place == HINTED ? hinted_frame() : frame_in_flight();
+	if (place == LATE)
+		write_number(FAULT_DIR "/times", LATE_LOOKS);
 	ret = write_number(file, by_address ? frame * getpagesize() : frame);
 	flags = flags_of(frame);
-	ksft_print_msg("frame %#llx: %d, flags %#llx\n", frame, ret, flags);
+	after = mem_poisoned();
+	ksft_print_msg("frame %#llx: %d, flags %#llx, %llu bytes poisoned, then %llu\n",
+		       frame, ret, flags, before, after);
+	if (place == SILENT)
+		ret = !ret;
 	ksft_test_result(frame && !ret && flags & PF_HWPOISON &&
-			 !(flags & PF_OFFLINE), "%s of a hinted page\n", how);
+			 !(flags & PF_OFFLINE) &&
+			 after == before + getpagesize(),
+			 "%s of a page %s\n", how, places[place]);
+	if (place != HINTED)
+		restore_knobs();
 	ksft_test_result(is_away(frame), "%s: it is never handed out\n", how);
 	ret = write_number(POISON_DIR "/unpoison-pfn", frame);
-	ksft_test_result(frame && !ret && !(flags_of(frame) & PF_HWPOISON),
-			 "%s undone\n", how);
+	ksft_test_result(frame && !ret && !(flags_of(frame) & PF_HWPOISON) &&
+			 mem_poisoned() == before, "%s undone\n", how);
+}
+
+static void test_ends(void)
+{
+	char balloon[64];
+	bool found = find_balloon(balloon, sizeof(balloon));
+
+	ksft_test_result(!write_knob("flush", 1), "a flush ends\n");
+	ksft_test_result(found && !unbind_balloon(balloon) && !bind_balloon(balloon),
+			 "unbind and bind end\n");
 }
 
 int main(void)
 {
+	bool faults = !access(FAULT_DIR, F_OK);
 	const char *why = why_skip();
 	unsigned long long known_before;
 
@@ -207,15 +276,22 @@ int main(void)
 	if (why)
 		ksft_exit_skip("%s\n", why);
 	save_knobs();
-	ksft_set_plan(10);
+	ksft_set_plan(faults ? 21 : 12);
 	write_knob("enabled", 1);
 	use_memory(USED_BYTES);
 	wait_hinted(WAIT_MS);
 	known_before = mem_known();
 	test_cma();
 	/* Soft offlining first: no page can be unpoisoned after a hard one. */
-	test_poison(SOFT_OFFLINE, true, "soft offlining");
-	test_poison(POISON_DIR "/corrupt-pfn", false, "memory failure");
+	test_poison(SOFT_OFFLINE, true, HINTED, "soft offlining");
+	if (faults)
+		test_poison(SOFT_OFFLINE, true, LATE, "late soft offlining");
+	test_poison(POISON_DIR "/corrupt-pfn", false, HINTED, "memory failure");
+	if (faults) {
+		test_poison(POISON_DIR "/corrupt-pfn", false, LATE, "late memory failure");
+		test_poison(POISON_DIR "/corrupt-pfn", false, SILENT, "silent memory failure");
+	}
+	test_ends();
 	write_knob("enabled", 1);
 	ksft_test_result(wait_known(known_before - LOSS_BYTES, WAIT_MS),
 			 "no memory is lost\n");

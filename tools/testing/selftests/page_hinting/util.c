@@ -209,6 +209,11 @@ unsigned long long mem_known(void)
 	return bytes;
 }
 
+unsigned long long mem_poisoned(void)
+{
+	return read_meminfo("HardwareCorrupted");
+}
+
 unsigned long long mem_available(void)
 {
 	return read_meminfo("MemAvailable");

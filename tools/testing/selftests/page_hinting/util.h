@@ -61,6 +61,8 @@ unsigned long long mem_free(void);
 /* Free pages in the per-CPU lists, which are not in mem_free(). */
 unsigned long long mem_in_cpu_lists(void);
 unsigned long long mem_available(void);
+/* What memory failure has taken out of use. */
+unsigned long long mem_poisoned(void);
 /*
  * All that is free or whose user is known. Memory that a driver took from the
  * allocator and did not give back is in neither.
