@@ -490,3 +490,12 @@ def test_hugetlb(check, guest):
               'hinting', f'at least {on}, without {off}')
     check(number(text, 'acknowledged') > rounds * 1024 * MIB and number(text, 'in_flight') == 0,
           'hugetlb: what was free is hinted each time, and nothing stays in flight')
+
+
+@pytest.mark.slow
+def test_failed_memory(check, guest):
+    """Memory fails, or goes to CMA, where no debugging option holds failed pages back"""
+    vmguest = guest('hinting+suites', 'failed', tap.shell('contig'), memory=1024,
+                    append='cma=128M', timeout=1200)
+    vmguest.run()
+    tap.report(check, vmguest, 'without debugging options', ('contig',))
