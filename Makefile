@@ -6,7 +6,8 @@ MAKEFLAGS += --no-print-directory
 CONFIG ?= hinting
 export BASE KSRC MEM ACCEL JOBS QEMU ONLY RUNS WALL MINUTES
 
-.PHONY: help run demo check check-all soak bench kernel series bisect assemble refresh kunit mutants lint clean
+.PHONY: help run demo check check-all soak bench kernel deb series bisect assemble refresh kunit mutants
+.PHONY: lint clean
 
 help:
 	@echo 'make run       show a guest that gives its memory back: a table and two pictures'
@@ -16,6 +17,7 @@ help:
 	@echo 'make soak      everything at once in a guest, for an hour, with its data checked'
 	@echo 'make bench     measure it against mainline, in half an hour; goes on where it was stopped'
 	@echo 'make kernel    build a guest kernel; the last line is the path of its bzImage'
+	@echo 'make deb       Debian packages of a kernel for guests, and of page_hinting_stat'
 	@echo 'make series    write the patches for git am into out/series-BASE/'
 	@echo 'make bisect    build each of them on every base, on and off, and boot two of each'
 	@echo 'make assemble  make build/linux-BASE, the git tree with the series in it'
@@ -29,6 +31,7 @@ help:
 	@echo '  BASE    the kernel to work on: one of' $$(ls -d bases/*/ | xargs -n1 basename)
 	@echo '  KSRC    a kernel source tree of yours to use instead; it is only read'
 	@echo '  CONFIG  for make kernel: hinting, off, debug, debug+off, arm64 (configs/)'
+	@echo '  SMALL   for make deb: 1 leaves out the modules that a guest in QEMU does not need'
 	@echo '  MEM     memory of the guest in MiB'
 	@echo '  ACCEL   auto, kvm or tcg'
 	@echo '  QEMU    the program to run x86 guests with, as scripts/next-qemu prints one'
@@ -54,6 +57,9 @@ soak:
 
 kernel:
 	@scripts/build -c '$(CONFIG)'
+
+deb:
+	@scripts/deb $(if $(SMALL),-s)
 
 clean:
 	rm -rf build out

@@ -26,9 +26,9 @@ def sizes(trace, low, high=math.inf):
     return sum(size for _, size, _ in vm.discards(trace) if low <= size < high)
 
 
-def script(*line, env=None, timeout=300):
+def script(*line, env=None, timeout=300, stdin=''):
     return subprocess.run([os.path.join(vm.TOP, 'scripts', line[0]), *line[1:]], text=True,
-                          env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
+                          env={**os.environ, **(env or {})}, input=stdin,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           timeout=timeout, check=False)
 

@@ -140,13 +140,16 @@ def prove_kvm(kernel, cache):
 class Guest:
     """One boot. memory is in MiB; balloon is reporting, plain or none; prefix
     is a command that ends by executing what follows it; monitor is for qmp();
-    programs are paths of this machine's, for the guest to run; talk is for tell()."""
+    programs are paths of this machine's, for the guest to run; talk is for tell();
+    initrd is one that is used as it is, with no command."""
 
     def __init__(self, kernel, command, name='guest', memory=2048, smp=2, append='',
                  accel=None, icount=None, timeout=120, trace=None, balloon='reporting',
                  extra=(), on_line=None, prefix=(), monitor=False, programs=(),
-                 talk=False):
+                 talk=False, initrd=None):
         self.kernel, self.command, self.name = kernel, command, name
+        self.own_initrd = None if initrd else os.path.join(BUILD, 'initramfs', name + '.cpio')
+        self.initrd = initrd or self.own_initrd
         self.memory, self.smp, self.append = memory, smp, append
         self.accel, self.icount, self.timeout = accel, icount, timeout
         self.trace, self.balloon, self.extra = trace, balloon, list(extra)
@@ -202,10 +205,6 @@ class Guest:
         own = os.environ.get('QEMU') if machine == 'x86_64' else None
         return own or f'qemu-system-{machine}'
 
-    @property
-    def initrd(self):
-        return os.path.join(BUILD, 'initramfs', self.name + '.cpio')
-
     def start(self):
         if not os.path.isfile(self.kernel):
             raise Failure('starting the guest', f'there is no kernel image {self.kernel}',
@@ -213,9 +212,10 @@ class Guest:
         if not shutil.which(self.qemu()):
             raise Failure('starting the guest', f'{self.qemu()} is not installed',
                           'scripts/install-deps check')
-        os.makedirs(os.path.dirname(self.initrd), exist_ok=True)
         os.makedirs(os.path.dirname(self.log), exist_ok=True)
-        initramfs(machine_of(self.kernel), self.command, self.initrd, self.programs)
+        if self.own_initrd:
+            os.makedirs(os.path.dirname(self.initrd), exist_ok=True)
+            initramfs(machine_of(self.kernel), self.command, self.initrd, self.programs)
         if self.trace and os.path.exists(self.trace):
             os.unlink(self.trace)
         line = self.command_line()
@@ -337,7 +337,7 @@ class Guest:
             if end:
                 end.close()
         atexit.unregister(self.stop)
-        if os.path.exists(self.initrd):
+        if self.own_initrd and os.path.exists(self.initrd):
             os.unlink(self.initrd)
 
     def wait_line(self, pattern, seconds):
