@@ -344,9 +344,8 @@ unsigned long page_hinting_pull(struct page_hinting_zone *pz, unsigned int order
 bool page_hinting_memory_failed;
 
 /*
- * Free again, but for pages that have failed: they stay away, as
- * take_page_off_buddy() leaves them, whose caller did not find them free. Calls
- * itself once for each order at most.
+ * Free again, but for pages that have failed: a reference keeps them away, which
+ * unpoison_memory() drops. Calls itself, as deep as there are orders.
  */
 static void put_in_but_failed(struct page_hinting_zone *pz, struct page *page,
 			      unsigned int order, bool acknowledged)
@@ -358,7 +357,6 @@ static void put_in_but_failed(struct page_hinting_zone *pz, struct page *page,
 	if (i == nr) {
 		page_hinting_put_in(pz, page, order, acknowledged);
 	} else if (!order) {
-		SetPageHWPoisonTakenOff(page);
 		set_page_refcounted(page);
 		page_hinting_lost(pz, 1);
 	} else {
