@@ -58,6 +58,7 @@ def until(terminal, text, word, seconds):
     return text
 
 
+@pytest.mark.slow    # as the one above
 def test_demo_interrupted(check, guest):
     """On a terminal: a view of 40 lines at most; when interrupted, no guest is left"""
     terminal, other = os.openpty()

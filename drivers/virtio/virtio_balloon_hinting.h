@@ -279,7 +279,7 @@ virtio_balloon_hinting_ack(struct virtio_balloon_hinting *hinting)
  * @hinting: hinting by the balloon
  *
  * A device that sends a new free_page_hint_cmd_id asks for free pages (virtio
- * 1.2, section 5.5.6.6, "Free Page Hinting"). With flush_for_host set, all of
+ * 1.2, section 5.5.6.5, "Free Page Hinting"). With flush_for_host set, all of
  * them go through the reporting queue, where none is used before the device has
  * acknowledged it, and the answer to the command ends only then.
  *
