@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+import time
 
 import pytest
 import tap
@@ -158,6 +159,38 @@ def test_host_asks(check, guest, flush):
         check(everything - before < 16, f'{label}: nothing is discarded')
         check(buffers - len(answers) > 60, f'{label}: free pages are on the other queue')
     check(everything == answers[-1], f'{label}: nothing is discarded after the end')
+    tap.no_splat(check, vmguest, label)
+
+
+@pytest.mark.slow
+def test_host_asks_again(check, guest):
+    """A host asks anew during a flush: the guest says "done" when all is flushed for that"""
+    label = 'a host that asks again'
+    faults = '/sys/kernel/debug/fail_page_hinting_ack'
+    vmguest = guest('hinting+suites', 'asks-again', f"""
+        echo 86400000 >{SYSFS}/refault_cost_ms; echo 1 >{SYSFS}/flush_for_host
+        hintload touch 256; echo 0 >{faults}/verbose; echo -1 >{faults}/times
+        echo 100 >{faults}/probability
+        echo "### ready"; read -r line; echo 0 >{faults}/probability; read -r line
+        """, memory=768, monitor=True, balloon='none', talk=True,
+        extra=['-device', BALLOON + ',free-page-hint=on']).start()
+    if not vmguest.wait_line('### ready', 120):
+        raise vmguest.failure()
+    # The flush of the first request cannot end, as no acknowledgement is seen.
+    vmguest.qmp('migrate-set-parameters', **{'max-bandwidth': MIB})
+    vmguest.qmp('migrate', uri='exec:cat >/dev/null')
+    asked = comes_true(lambda: queue_used(vmguest, 3) == 1, 60)
+    vmguest.qmp('migrate_cancel')
+    cancelled = comes_true(lambda: vmguest.qmp('query-migrate')['status'] == 'cancelled', 60)
+    vmguest.qmp('migrate', uri='exec:cat >/dev/null')
+    time.sleep(1)       # QEMU asks as the migration begins
+    check(asked and cancelled and queue_used(vmguest, 3) == 1, f'{label}: the first is under way')
+    vmguest.tell('answer')
+    # The beginnings of both, and one end.
+    comes_true(lambda: queue_used(vmguest, 3) > 3, 20)
+    used = queue_used(vmguest, 3)
+    check(used == 3, f'{label}: only the last answer ends', f'{used} buffers')
+    vmguest.stop()
     tap.no_splat(check, vmguest, label)
 
 

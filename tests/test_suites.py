@@ -45,7 +45,7 @@ STRESS_NG = """
         esac
     done; }
 """
-# Theirs run for longer, over 2 GiB; these take a minute without KVM.
+# tp-qemu's run for longer, over 2 GiB; these take a minute without KVM.
 HOG = """
     hog() {
         sleep 5; echo "### begin $1"; "$@" >/dev/null; echo "### freed $1"

@@ -41,7 +41,7 @@ static const char *const reasons[NR_REASONS] = {
 
 static const char *const counter_help[NR_COUNTERS] = {
 	"Free memory that the host has acknowledged.",
-	"Free memory that may be hinted next.",
+	"Free memory in blocks of at least min_order that it has not.",
 	"Memory in the hands of the host, which is not free.",
 	"What the host has acknowledged, in all.",
 	"Hinted memory that was needed again so soon that it should not have been hinted.",
@@ -84,13 +84,13 @@ static void show_help(FILE *out)
 		"           in .prom\n"
 		"  -h       show this\n\n"
 		"Columns, in MiB: free is all free memory; hinted the part of it that the host\n"
-		"has acknowledged; unhint that part which may be hinted next; flight is in the\n"
-		"host's hands, and not free. In MiB/s: ack is what the host has acknowledged,\n"
-		"rflt what the guest used so soon that it should not have been hinted. settle\n"
-		"is the time in ms that memory has to stay unused before it is hinted, the\n"
-		"longest of all zones. why is the reason for which memory was left unhinted most\n"
-		"often in the interval: kept (for the workload), watermark, back_off (memory is\n"
-		"short), isolated, ring_full, window_full, disabled.\n");
+		"has acknowledged; unhint what it has not, in blocks of at least min_order;\n"
+		"flight is in the host's hands, and not free. In MiB/s: ack is what the host\n"
+		"has acknowledged, rflt what the guest used so soon that it should not have\n"
+		"been hinted. settle is the time in ms that memory has to stay unused before it\n"
+		"is hinted, the longest of all zones. why is the reason for which memory was left\n"
+		"unhinted most often in the interval: kept (for the workload), watermark,\n"
+		"back_off (memory is short), isolated, ring_full, window_full, disabled.\n");
 }
 
 /* A zone's file; NULL if that is no zone, or not any more. */
@@ -471,7 +471,7 @@ static int watch(const struct options *options)
 		take_sample(sample);
 		if (!nr)
 			next_s = sample->at_s;
-		/* One that watches for long waits until hinting begins. */
+		/* With --prometheus, wait until hinting begins. */
 		if (options->prometheus) {
 			if (!write_metrics(options->prometheus, sample))
 				return 1;

@@ -275,7 +275,7 @@ virtio_balloon_hinting_ack(struct virtio_balloon_hinting *hinting)
 }
 
 /**
- * virtio_balloon_hinting_flush - in place of free pages on the free page queue
+ * virtio_balloon_hinting_flush - answer a request for free pages by a flush
  * @hinting: hinting by the balloon
  *
  * A device that sends a new free_page_hint_cmd_id asks for free pages (virtio
@@ -284,7 +284,8 @@ virtio_balloon_hinting_ack(struct virtio_balloon_hinting *hinting)
  * acknowledged it, and the answer to the command ends only then.
  *
  * Context: Process context, may sleep.
- * Return: true if it was done, and no pages must be sent on the other queue.
+ * Return: true if flush_for_host is set; no pages must be sent on the other queue
+ *	then, also if the flush has failed.
  */
 static inline bool
 virtio_balloon_hinting_flush(struct virtio_balloon_hinting *hinting)

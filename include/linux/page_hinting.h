@@ -113,6 +113,7 @@ bool page_hinting_flush_asked(void);
 
 bool __page_hinting_hinted(const struct page *page);
 bool __page_hinting_in_flight(const struct page *page);
+void __page_hinting_memory_fails(unsigned long pfn);
 void __page_hinting_drain_range(unsigned long start_pfn,
 				unsigned long end_pfn);
 void __page_hinting_show_mem(void);
@@ -172,6 +173,22 @@ static inline void page_hinting_drain_range(unsigned long start_pfn,
 {
 	if (page_hinting_active())
 		__page_hinting_drain_range(start_pfn, end_pfn);
+}
+
+/**
+ * page_hinting_memory_fails - a page is about to be marked as failed
+ * @pfn: its page frame, of an online page
+ *
+ * Brings its block home if that is in flight, so that the page is found free. If
+ * the host is late, the page is kept from the allocator when the block comes home.
+ * Blocks may be in flight while hinting is off, too.
+ *
+ * Context: Process context, may sleep. One call at a time, under mf_mutex.
+ */
+static inline void page_hinting_memory_fails(unsigned long pfn)
+{
+	if (IS_ENABLED(CONFIG_PAGE_HINTING))
+		__page_hinting_memory_fails(pfn);
 }
 
 /**

@@ -340,12 +340,17 @@ unsigned long page_hinting_pull(struct page_hinting_zone *pz, unsigned int order
 	return pull.pages;
 }
 
-/* Memory has failed that may have been in flight. Never false again. Lockless. */
+#ifndef CONFIG_MEMORY_FAILURE
+static void SetPageHWPoisonTakenOff(struct page *page) { }
+#endif
+
+/* A page in flight may have failed. Once true, stays true. Without a lock. */
 bool page_hinting_memory_failed;
 
 /*
- * Free again, but for pages that have failed: a reference keeps them away, which
- * unpoison_memory() drops. Calls itself, as deep as there are orders.
+ * Put a block back without its failed pages, which are left as by
+ * take_page_off_buddy() and its caller, for unpoison_memory(). Calls itself, as
+ * deep as there are orders.
  */
 static void put_in_but_failed(struct page_hinting_zone *pz, struct page *page,
 			      unsigned int order, bool acknowledged)
@@ -357,6 +362,7 @@ static void put_in_but_failed(struct page_hinting_zone *pz, struct page *page,
 	if (i == nr) {
 		page_hinting_put_in(pz, page, order, acknowledged);
 	} else if (!order) {
+		SetPageHWPoisonTakenOff(page);
 		set_page_refcounted(page);
 		page_hinting_lost(pz, 1);
 	} else {
@@ -384,7 +390,7 @@ static bool put_back(struct page_hinting_zone *pz, struct page *page)
 	pz->nr_in_flight--;
 	__ClearPageOffline(page);
 	set_page_private(page, 0);
-	/* Pairs with __page_hinting_drain_range(). */
+	/* Pairs with __page_hinting_memory_fails(). */
 	if (unlikely(READ_ONCE(page_hinting_memory_failed)))
 		put_in_but_failed(pz, page, order, private & BLOCK_ACKNOWLEDGED);
 	else

@@ -25,7 +25,7 @@
 /* A flush gives up after this without an acknowledgment. Only tests change it. */
 unsigned int page_hinting_flush_timeout_ms = 10 * MSEC_PER_SEC;
 
-/* Flush when the host asks the driver for free pages. Written under the mutex. */
+/* Flush when the host asks for free pages. Written under page_hinting_mutex. */
 unsigned int page_hinting_flush_for_host;
 
 /* Look this often whether the host has acknowledged anything. */
@@ -247,7 +247,7 @@ static int flush_locked(bool anew)
  * Also what the policy would keep, down to the lowest order that is ever hinted,
  * but not what the watermarks keep.
  *
- * Context: Process context, may sleep. Takes the mutex, the memory hotplug lock,
+ * Context: Process context, may sleep. Takes flush_mutex, the memory hotplug lock,
  *	and with @anew the CPU hotplug lock.
  * Return: 0 when the host has acknowledged all that could be pulled; -EBUSY if
  *	another flush goes on; -ENODEV if there is no device, it is suspended, or
@@ -271,13 +271,14 @@ int page_hinting_flush(bool anew)
 /**
  * page_hinting_flush_asked - the host asks for free memory, and waits for it
  *
- * As page_hinting_flush(), but waits while another flush goes on, as what was
- * free when that began is less than what the host asks for. The host cannot be
- * told of an error: it is logged.
+ * As page_hinting_flush(), but if another flush goes on, waits for it and then
+ * flushes, too: what was freed since that one began may be missing in it. The
+ * host cannot be told of an error: it is logged.
  *
- * Context: Process context, may sleep. Takes the mutex and the memory hotplug
- *	lock. Returns soon once page_hinting_unregister() was called.
- * Return: false if flush_for_host is 0, and nothing was done.
+ * Context: Process context, may sleep. Takes flush_mutex, page_hinting_mutex
+ *	and the memory hotplug lock. Returns soon once page_hinting_unregister() was called.
+ * Return: false if flush_for_host is 0, and nothing was done; otherwise true, also
+ *	if the flush has failed.
  */
 bool page_hinting_flush_asked(void)
 {

@@ -57,19 +57,15 @@ void __page_hinting_back_off(gfp_t gfp_mask, unsigned int order,
 	}
 }
 
-/* See page_hinting_drain_range(). */
-void __page_hinting_drain_range(unsigned long start_pfn, unsigned long end_pfn)
+/* Bring a range home. Returns false if some of it is still in flight. */
+static bool drain_range(unsigned long start_pfn, unsigned long end_pfn,
+			unsigned int patience_ms)
 {
 	struct zone *zone = page_zone(pfn_to_page(start_pfn));
 	struct page_hinting_zone *pz = READ_ONCE(zone->hinting);
+	bool home;
 
 	might_sleep();
-	/*
-	 * For a single page memory failure calls, which then marks the page. If
-	 * that is not free it is left to whoever has it. Pairs with put_back().
-	 */
-	if (IS_ENABLED(CONFIG_MEMORY_FAILURE) && end_pfn - start_pfn == 1)
-		WRITE_ONCE(page_hinting_memory_failed, true);
 	/*
 	 * If some of the range is in flight, nothing more is pulled from the zone
 	 * until the caller has had time to isolate the range. This is not done
@@ -77,12 +73,33 @@ void __page_hinting_drain_range(unsigned long start_pfn, unsigned long end_pfn)
 	 * for ever. This way they cannot: the next call finds nothing in flight,
 	 * and does not make that time longer.
 	 */
-	if (pz && page_hinting_range_in_flight(pz, start_pfn, end_pfn)) {
-		page_hinting_be_quiet(pz, PAGE_HINTING_WAIT_HOME_MS);
-		page_hinting_wait_home(pz, start_pfn, end_pfn,
-				       PAGE_HINTING_WAIT_HOME_MS);
-		page_hinting_be_quiet(pz, PAGE_HINTING_WAIT_HOME_MS);
-	}
+	if (!pz || !page_hinting_range_in_flight(pz, start_pfn, end_pfn))
+		return true;
+	page_hinting_be_quiet(pz, PAGE_HINTING_WAIT_HOME_MS);
+	home = page_hinting_wait_home(pz, start_pfn, end_pfn, patience_ms);
+	page_hinting_be_quiet(pz, PAGE_HINTING_WAIT_HOME_MS);
+	return home;
+}
+
+/* See page_hinting_drain_range(). */
+void __page_hinting_drain_range(unsigned long start_pfn, unsigned long end_pfn)
+{
+	drain_range(start_pfn, end_pfn, PAGE_HINTING_WAIT_HOME_MS);
+}
+
+/*
+ * See page_hinting_memory_fails(). A host that did not answer is not waited for
+ * again: pages may fail by the hundred, and the queue before memory_failure() is
+ * short.
+ */
+void __page_hinting_memory_fails(unsigned long pfn)
+{
+	static bool is_silent;
+
+	/* Pairs with put_back(), by the zone lock, which is taken next. */
+	WRITE_ONCE(page_hinting_memory_failed, true);
+	is_silent = !drain_range(pfn, pfn + 1,
+				 is_silent ? 0 : PAGE_HINTING_WAIT_HOME_MS);
 }
 
 /*

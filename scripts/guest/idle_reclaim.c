@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A model of a mechanism of our own for scripts/cache-bench: it lets the page cache
+ * A prototype, for scripts/cache-bench to compare with others: it lets the page cache
  * go in small steps through memory.reclaim, and judges itself by what is read again.
  *
  *   idle_reclaim CGROUP_ROOT PRICE_S [SECONDS]
@@ -21,7 +21,7 @@
 #define STEP_MIN	(1L << 20)
 #define STEPS		4096
 #define PAGE_BYTES	4096L
-/* Between what parts of the price, and how many of it, the time is. */
+/* The time is at least PRICE_S / LEAST_PART, and at most PRICE_S * MOST. */
 #define LEAST_PART	16
 #define MOST		4
 
@@ -101,7 +101,7 @@ int main(int argc, char **argv)
 		seen = refaults;
 		clean = counter(stat, "nr_inactive_file ") + counter(stat, "nr_active_file ") -
 			counter(stat, "nr_dirty ");
-		/* The most of lately, or what is left would go ever more slowly. */
+		/* The recent peak: steps by what is left would get ever smaller. */
 		most -= most / (seconds > 1 ? 4 * seconds : 4);
 		most = clean > most ? clean : most;
 		if (!fixed && early > STEP_MIN && early > gone_lately(now, price) / 8) {

@@ -1955,6 +1955,50 @@ static void ranges_keep_no_zone_quiet(struct kunit *test)
 			msecs_to_jiffies(PAGE_HINTING_WAIT_HOME_MS));
 }
 
+/* A page fails, and the host of its block answers again. */
+static void fail_and_answer(struct host *host, unsigned long pfn)
+{
+	WRITE_ONCE(host->silent, false);
+	host_use_all(host);
+	page_hinting_memory_fails(pfn);
+	WRITE_ONCE(page_hinting_memory_failed, false);
+}
+
+/* A silent host is waited for when the first page fails, not for each. */
+static void failing_pages_wait_once(struct kunit *test)
+{
+	unsigned long pfn = page_to_pfn(wait_for_block(test));
+	unsigned long start = jiffies, first;
+
+	page_hinting_memory_fails(pfn);
+	first = jiffies;
+	KUNIT_EXPECT_GE(test, first - start,
+			msecs_to_jiffies(PAGE_HINTING_WAIT_HOME_MS));
+	page_hinting_memory_fails(pfn + 1);
+	KUNIT_EXPECT_LE(test, jiffies - first,
+			msecs_to_jiffies(PAGE_HINTING_WAIT_HOME_MS / 2));
+	fail_and_answer(test->priv, pfn);
+}
+
+/* Hinting may be off while a silent host still has blocks: a page of them fails. */
+static void memory_fails_while_off(struct kunit *test)
+{
+	struct page *page = wait_for_block(test);
+
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_enable(false);
+	mutex_unlock(&page_hinting_mutex);
+	KUNIT_EXPECT_TRUE(test, PageOffline(page));
+	KUNIT_EXPECT_FALSE(test, page_hinting_memory_failed);
+	page_hinting_memory_fails(page_to_pfn(page));
+	KUNIT_EXPECT_TRUE(test, page_hinting_memory_failed);
+	fail_and_answer(test->priv, page_to_pfn(page));
+	KUNIT_EXPECT_FALSE(test, PageOffline(page));
+	mutex_lock(&page_hinting_mutex);
+	page_hinting_enable(true);
+	mutex_unlock(&page_hinting_mutex);
+}
+
 /* Under steady pressure a zone is still hinted, if slowly. */
 static bool hinted_in_spite_of_it(struct page_hinting_zone *pz)
 {
@@ -2366,6 +2410,8 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE(back_off_is_for_the_nodes_asked),
 	KUNIT_CASE(back_off_is_for_what_is_in_flight),
 	KUNIT_CASE(ranges_keep_no_zone_quiet),
+	KUNIT_CASE(failing_pages_wait_once),
+	KUNIT_CASE(memory_fails_while_off),
 	KUNIT_CASE_SLOW(no_rhythm_starves_a_zone),
 	KUNIT_CASE(low_lasts_until_a_free),
 	KUNIT_CASE(split_and_merge_are_no_demand),

@@ -216,9 +216,10 @@ static unsigned long long frame_in_flight(void)
 }
 
 /* Where the page is, and what its host does. */
-enum place { HINTED, LATE, SILENT };
+enum place { HINTED, LATE, SILENT, STOPPED };
 static const char * const places[] = {
 	"that is hinted", "in flight to a late host", "in flight to a silent host",
+	"in flight as hinting was stopped",
 };
 
 /* One page is taken out of a block, and put back. */
@@ -237,12 +238,14 @@ static void test_poison(const char *file, bool by_address, enum place place,
 	frame = place == HINTED ? hinted_frame() : frame_in_flight();
 	if (place == LATE)
 		write_number(FAULT_DIR "/times", LATE_LOOKS);
+	if (place == STOPPED)
+		write_knob("enabled", 0);
 	ret = write_number(file, by_address ? frame * getpagesize() : frame);
 	flags = flags_of(frame);
 	after = mem_poisoned();
 	ksft_print_msg("frame %#llx: %d, flags %#llx, %llu bytes poisoned, then %llu\n",
 		       frame, ret, flags, before, after);
-	if (place == SILENT)
+	if (place >= SILENT)
 		ret = !ret;
 	ksft_test_result(frame && !ret && flags & PF_HWPOISON &&
 			 !(flags & PF_OFFLINE) &&
@@ -276,7 +279,7 @@ int main(void)
 	if (why)
 		ksft_exit_skip("%s\n", why);
 	save_knobs();
-	ksft_set_plan(faults ? 21 : 12);
+	ksft_set_plan(faults ? 24 : 12);
 	write_knob("enabled", 1);
 	use_memory(USED_BYTES);
 	wait_hinted(WAIT_MS);
@@ -290,6 +293,7 @@ int main(void)
 	if (faults) {
 		test_poison(POISON_DIR "/corrupt-pfn", false, LATE, "late memory failure");
 		test_poison(POISON_DIR "/corrupt-pfn", false, SILENT, "silent memory failure");
+		test_poison(POISON_DIR "/corrupt-pfn", false, STOPPED, "memory failure while off");
 	}
 	test_ends();
 	write_knob("enabled", 1);
