@@ -26,7 +26,7 @@ PREPARE = """
 KSELFTEST = r"""
     mkdir -p /cg /disk; mount -t cgroup2 cg /cg; echo +memory +hugetlb >/cg/cgroup.subtree_control
     mke2fs /dev/vda >/dev/null; mount -t ext2 /dev/vda /disk; mkswap /dev/vdb >/dev/null
-    cd /bin; sed -i -e 's/("$@" 2>&1)/(timeout 300 "$@" 2>\&1)/' -e '/hugetlb.*[.]sh/d' \
+    cd /bin; sed -i -e 's/("$@" 2>&1)/(timeout 600 "$@" 2>\&1)/' -e '/hugetlb.*[.]sh/d' \
         -e '/run_test .\/uffd-unit/{s/^/for t in $(.\/uffd-unit-tests -l | grep -v events); do /' \
         -e 's/run_test/& timeout 60/;s/$/ -f $t; done/}' \
         run_vmtests.sh
@@ -63,6 +63,9 @@ CPU = ['-cpu', 'max,erms=off,fsrm=off']
 CASE = re.compile(r'(?P<tap>not ok|ok) \d+ (?:- )?(?P<name>.*)|(?P<what>.*?)\.{3,} *'
                   r'(?P<said>OK|done|Fail|failed|Skip|skipped)\b|\[(?P<all>PASS|FAIL|SKIP)\]')
 
+# What a program says as it begins and ends, and also when its time is over, is no case.
+SETTING = re.compile(r'(Save|Restore) THP')
+
 
 def build(kernel):
     """The kernel's selftests, from the tree that this kernel was built from; their paths"""
@@ -98,7 +101,7 @@ def cases_of(vmguest):
                 program, test = match.group(1), ''
             elif match := re.match(r'(?:Run test:|\[RUN\]) (.*)', line):
                 test = match.group(1)
-            elif match := CASE.match(line):
+            elif (match := CASE.match(line)) and not SETTING.match(line):
                 tells = match['tap'] or match['said'] or match['all']
                 name = ' '.join([suite, program, test, match['name'] or match['what'] or ''])
                 result = ('skipped' if '# SKIP' in name or tells.lower().startswith('skip') else
