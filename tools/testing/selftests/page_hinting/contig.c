@@ -285,7 +285,9 @@ int main(void)
 	wait_hinted(WAIT_MS);
 	known_before = mem_known();
 	test_cma();
-	/* Soft offlining first: no page can be unpoisoned after a hard one. */
+	/* Before anything else has told the kernel that pages fail. */
+	if (faults)
+		test_poison(POISON_DIR "/corrupt-pfn", false, STOPPED, "memory failure while off");
 	test_poison(SOFT_OFFLINE, true, HINTED, "soft offlining");
 	if (faults)
 		test_poison(SOFT_OFFLINE, true, LATE, "late soft offlining");
@@ -293,7 +295,6 @@ int main(void)
 	if (faults) {
 		test_poison(POISON_DIR "/corrupt-pfn", false, LATE, "late memory failure");
 		test_poison(POISON_DIR "/corrupt-pfn", false, SILENT, "silent memory failure");
-		test_poison(POISON_DIR "/corrupt-pfn", false, STOPPED, "memory failure while off");
 	}
 	test_ends();
 	write_knob("enabled", 1);
