@@ -173,7 +173,8 @@ def test_host_asks_again(check, guest):
         echo 100 >{faults}/probability
         echo "### ready"; read -r line; echo 0 >{faults}/probability; read -r line
         """, memory=768, monitor=True, balloon='none', talk=True,
-        extra=['-device', BALLOON + ',free-page-hint=on']).start()
+        extra=['-object', 'iothread,id=io', '-device',
+               BALLOON + ',free-page-hint=on,iothread=io']).start()
     if not vmguest.wait_line('### ready', 120):
         raise vmguest.failure()
     # The flush of the first request cannot end, as no acknowledgement is seen.
