@@ -276,9 +276,10 @@ int page_hinting_flush(bool anew)
  * host cannot be told of an error: it is logged.
  *
  * Context: Process context, may sleep. Takes flush_mutex, page_hinting_mutex
- *	and the memory hotplug lock. Returns soon once page_hinting_unregister() was called.
- * Return: false if flush_for_host is 0, and nothing was done; otherwise true, also
- *	if the flush has failed.
+ *	and the memory hotplug lock. Once page_hinting_unregister() was called it
+ *	ends soon, unless it waits for that lock.
+ * Return: false if flush_for_host is 0, and nothing was done; otherwise true,
+ *	also if the flush has failed.
  */
 bool page_hinting_flush_asked(void)
 {
