@@ -33,7 +33,7 @@ PREPARE = f"""
     flight() {{ cat {SYSFS}/node*/in_flight_bytes | awk '{{ n += $1 }} END {{ print +n }}'; }}
     failures=/sys/kernel/tracing/events/kmem/mm_page_alloc"""
 WITHOUT = f"""
-    echo 0 >{SYSFS}/enabled; dmesg -n 1
+    echo 0 >{SYSFS}/enabled; dmesg -n 1; late() {{ :; }}
     fits() {{
         for try in 1 2 3 4 5; do hintload press $1 {SIGNALS} >/dev/null 2>&1 || return 1; done
     }}
@@ -46,13 +46,16 @@ WITHOUT = f"""
 WITH = f"""
     echo 20 >{SYSFS}/refault_cost_ms; echo -1 >{LATE}/times; echo 1 >{LATE}/interval
     echo 0 >{LATE}/verbose; echo 90 >{LATE}/probability
+    late() {{
+        for try in $(seq 50); do [ $(flight) -le {MARGIN * MIB} ] || break; usleep 10000; done
+    }}
     mib={{mib}}"""
 # Each allocation of pages that fails, of any size and for anybody, has this event.
 ROUNDS = f"""
     echo 'pfn == 0xffffffffffffffff' >$failures/filter; echo 1 >$failures/enable
     echo "### mib $mib"; counters before
     for round in $(seq {{rounds}}); do
-        usleep $((50000 + round % 4 * 50000)); echo "### flight $(flight)"
+        usleep $((50000 + round % 4 * 50000)); late; echo "### flight $(flight)"
         hintload press $mib {SIGNALS} || echo "### failed $?"
     done
     counters after; echo 0 >$failures/enable; cat /sys/kernel/tracing/trace"""
