@@ -25,13 +25,14 @@ help:
 	@echo 'make kunit     the KUnit tests alone'
 	@echo 'make mutants   break the mechanism, in one place after the other: does a unit test fail?'
 	@echo 'make lint      checkpatch, W=1, sparse, kernel-doc, shellcheck and more'
-	@echo 'make clean     remove build/ and out/'
+	@echo 'make clean     remove build/ and out/, also commits in build/linux-BASE'
 	@echo
 	@echo 'Variables, as in "make run BASE=7.3 MEM=4096":'
-	@echo '  BASE    the kernel to work on: one of' $$(ls -d bases/*/ | xargs -n1 basename)
+	@echo '  BASE    the kernel to work on, 6.12 unless given: one of' $$(ls -d bases/*/ | xargs -n1 basename)
+	@echo '          (make bench and make mutants always use 7.3)'
 	@echo '  KSRC    a kernel source tree of yours to use instead; it is only read'
 	@echo '  CONFIG  for make kernel: hinting, off, debug, debug+off, arm64 (configs/)'
-	@echo '  SMALL   for make deb: 1 leaves out the modules that a guest in QEMU does not need'
+	@echo '  SMALL   for make deb: 1 has only the modules of configs/deb-small.modules'
 	@echo '  MEM     memory of the guest in MiB'
 	@echo '  ACCEL   auto, kvm or tcg'
 	@echo '  QEMU    the program to run x86 guests with, as scripts/next-qemu prints one'
@@ -59,7 +60,7 @@ kernel:
 	@scripts/build -c '$(CONFIG)'
 
 deb:
-	@scripts/deb $(if $(SMALL),-s)
+	@scripts/deb $(if $(filter 1,$(SMALL)),-s)
 
 clean:
 	rm -rf build out

@@ -83,14 +83,15 @@ static void show_help(FILE *out)
 		"           textfile collector of Prometheus' node_exporter; its name has to end\n"
 		"           in .prom\n"
 		"  -h       show this\n\n"
-		"Columns, in MiB: free is all free memory; hinted the part of it that the host\n"
-		"has acknowledged; unhint what it has not, in blocks of at least min_order;\n"
-		"flight is in the host's hands, and not free. In MiB/s: ack is what the host\n"
-		"has acknowledged, rflt what the guest used so soon that it should not have\n"
-		"been hinted. settle is the time in ms that memory has to stay unused before it\n"
-		"is hinted, the longest of all zones. why is the reason for which memory was left\n"
-		"unhinted most often in the interval: kept (for the workload), watermark,\n"
-		"back_off (memory is short), isolated, ring_full, window_full, disabled.\n");
+		"Columns, in MiB, of the zones that are hinted: free is free memory; hinted the\n"
+		"part of it that the host has acknowledged; unhint what it has not, in blocks of\n"
+		"at least min_order; flight is in the host's hands, and not free. In MiB/s: ack\n"
+		"is what the host has acknowledged, rflt what the guest used so soon that it\n"
+		"should not have been hinted. settle is the time in ms that memory has to stay\n"
+		"unused before it is hinted, the longest of all zones. why is the reason for\n"
+		"which memory was left unhinted most often in the interval: kept (for the\n"
+		"workload), watermark, back_off (memory is short), isolated, ring_full,\n"
+		"window_full, disabled.\n");
 }
 
 /* A zone's file; NULL if that is no zone, or not any more. */
