@@ -2,11 +2,15 @@
 """What cannot work says so, and what to do."""
 import errno
 import os
+import pathlib
 import re
+import shutil
+import subprocess
 import tempfile
 
 import pytest
 import tap
+import vm
 from seen import MIB, SYSFS, bytes_discarded, number, script, trace_of
 
 REPORTING = 'free-page-reporting=on'
@@ -91,13 +95,34 @@ def test_poison(check, guest):
     tap.no_splat(check, vmguest, 'page_poison=1')
 
 
-def test_bad_input(check, guest):
+@pytest.fixture
+def moved_on(tmp_path):
+    """A git tree, as for KSRC, of which build/ seems to have a copy of another commit"""
+    for name in ('Makefile', 'Kconfig', 'MAINTAINERS', 'mm/page_alloc.c', 'mm/page_reporting.c',
+                 'drivers/virtio/virtio_balloon.c'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text('VERSION = 6\nPATCHLEVEL = 12\n', encoding='ascii')
+    done = subprocess.run(['bash', '-euc', f"""
+        cd {tmp_path}; git init -q
+        git -c user.name=x -c user.email=x@localhost commit -q --allow-empty -m x
+        . {vm.TOP}/scripts/lib.sh; choose_base; echo $TREE
+        """], env={**os.environ, 'KSRC': str(tmp_path)}, stdout=subprocess.PIPE, text=True,
+        check=True)
+    tree = pathlib.Path(done.stdout.strip())
+    (tree / '.git').mkdir(parents=True)
+    (tree / '.git/origin').write_text(f'KSRC {tmp_path} {"0" * 40}\n', encoding='ascii')
+    yield str(tmp_path)
+    shutil.rmtree(tree)
+
+
+def test_bad_input(check, guest, moved_on):
     """What cannot work says so, once, and fails"""
     image = guest.kernel('hinting')
     with tempfile.TemporaryDirectory() as empty:
         for name, line, env, say in (
                 ('KSRC that is not there', ('build',), {'KSRC': '/nonexistent'}, '/nonexistent'),
                 ('KSRC that is no kernel', ('build',), {'KSRC': empty}, empty),
+                ('KSRC that has moved on', ('make-base',), {'KSRC': moved_on}, 'another commit'),
                 ('a wrong BASE', ('build',), {'BASE': '9.9'}, '9.9'),
                 ('a wrong accelerator', ('boot', image, 'true'), {'ACCEL': 'abc'}, 'abc'),
                 ('no kernel image', ('boot', empty + '/bzImage', 'true'), {}, 'bzImage'),
