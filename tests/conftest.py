@@ -4,6 +4,8 @@
 A test has many results, each of which is printed, and one that fails does not
 end the test. So the last line counts results, not tests.
 """
+import contextlib
+import io
 import os
 import re
 import subprocess
@@ -16,7 +18,9 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TOP, 'scripts/lib'))
 import vm   # noqa: E402
 
-SUM = {'passed': 0, 'failed': 0, 'skipped': 0}
+SUM, DONE = {'passed': 0, 'failed': 0, 'skipped': 0}, set()
+# Which of the processes that share the tests this one is; '' where one runs them all.
+WORKER = os.environ.get('PYTEST_XDIST_WORKER', '')
 
 
 class Check:
@@ -63,7 +67,7 @@ class Guests:
         """A guest of that flavour, not started yet."""
         more.setdefault('timeout', 600 if flavour == 'debug' else 240)
         self.started.append(vm.Guest(self.kernel(flavour), command, accel=self.accel,
-                                     name=f'check-{name}-{flavour}', **more))
+                                     name=f'check-{name}-{flavour}{WORKER}', **more))
         return self.started[-1]
 
 
@@ -95,20 +99,25 @@ def pytest_configure(config):
     vm.exit_on_sigterm()
 
 
-def name_of(item):
-    return item.originalname.removeprefix('test_')
+def name_of(nodeid):
+    """What users know a test by, with its parameters; what is behind '@' is xdist's"""
+    return re.sub(r'.*::test_|@\w+$', '', nodeid)
 
 
 def pytest_collection_modifyitems(config, items):
     only, everything = config.getoption('only'), config.getoption('all')
     left = [item for item in items if not (
-        re.search(only, name_of(item)) if only else
+        re.search(only, name_of(item.nodeid).split('[')[0]) if only else
         everything or not item.get_closest_marker('slow'))]
     items[:] = [item for item in items if item not in left]
     if not items:
         raise pytest.UsageError(f'no test matches "{only}"; next: scripts/check --list')
-    if left and not only:
-        print('# left to "make check-all":', *dict.fromkeys(map(name_of, left)))
+    # What takes longest comes first, so that no process is the only one at work in the end.
+    if WORKER:
+        items.sort(key=lambda item: 'test_units' not in item.nodeid)
+    elif left and not only:
+        print('# left to "make check-all":', *dict.fromkeys(
+            name_of(item.nodeid).split('[')[0] for item in left))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -124,8 +133,12 @@ def pytest_sessionfinish(session):
         session.exitstatus = 0
 
 
+def pytest_sessionstart(session):
+    Check.session = session
+
+
 def pytest_runtest_logstart(nodeid):
-    print('#', nodeid.split('::test_')[-1], flush=True)
+    print('#', name_of(nodeid), flush=True)
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -133,17 +146,34 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if call.when != 'call' or report.skipped:
         return
-    results = item.funcargs['check']
-    if call.excinfo:
-        error = call.excinfo.value
-        results(False, item.name, str(error if isinstance(error, vm.Failure) else report.longrepr))
-    elif not results.passed + results.failed + results.skipped:
-        results(False, item.name, 'the test has tested nothing')
-    for kind in SUM:
-        SUM[kind] += getattr(results, kind)
+    results, said = item.funcargs['check'], io.StringIO()
+    with contextlib.redirect_stdout(said):
+        if call.excinfo:
+            error = call.excinfo.value
+            results(False, item.name,
+                    str(error if isinstance(error, vm.Failure) else report.longrepr))
+        elif not results.passed + results.failed + results.skipped:
+            results(False, item.name, 'the test has tested nothing')
     if results.failed:
         report.outcome, report.longrepr = 'failed', f'{results.failed} results, see above'
-    print(f'# {item.name.removeprefix("test_")}: {call.duration:.0f} s', flush=True)
+    report.sections.append(('Captured stdout call', said.getvalue()))
+    report.user_properties += [(kind, getattr(results, kind)) for kind in SUM]
+
+
+def pytest_runtest_logreport(report):
+    """What a test has said, if that was held back, and how far we are."""
+    if WORKER or not (report.failed or report.when == 'call'):
+        return
+    name, results = name_of(report.nodeid), dict(report.user_properties)
+    print(report.capstdout, end='')
+    if report.failed and not results:   # not in the test, or its process has died
+        results = {'failed': 1}
+        print(f'not ok - {name}\n{report.longreprtext}')
+    for kind, times in results.items():
+        SUM[kind] += times
+    DONE.add(report.nodeid)
+    print(f'# {name}: {report.duration:.0f} s; {len(DONE)} of {Check.session.testscollected}',
+          flush=True)
 
 
 def pytest_report_teststatus(report):

@@ -14,7 +14,9 @@ SYSFS = '/sys/kernel/mm/page_hinting'
 
 
 def trace_of(name):
-    return os.path.join(vm.BUILD, 'console', name + '.trace')
+    """One of that process of pytest-xdist's alone"""
+    worker = os.environ.get('PYTEST_XDIST_WORKER', '')
+    return os.path.join(vm.BUILD, 'console', f'{name}{worker}.trace')
 
 
 def bytes_discarded(trace):

@@ -10,6 +10,8 @@ import pytest
 import vm
 from seen import comes_true, script
 
+# Their guests have the same names.
+pytestmark = pytest.mark.xdist_group('demo')
 ESCAPE = re.compile(r'\x1b\[\??[0-9;]*[A-Za-z]')
 
 
