@@ -16,6 +16,7 @@ import pytest
 sys.dont_write_bytecode = True
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TOP, 'scripts/lib'))
+import tap  # noqa: E402
 import vm   # noqa: E402
 
 SUM, DONE = {'passed': 0, 'failed': 0, 'skipped': 0}, set()
@@ -82,6 +83,10 @@ def guest(request):
     yield guests
     for one in guests.started:
         one.stop()
+    bad = [one for one in guests.started if tap.complaints(one)]
+    if bad:
+        raise vm.Failure(f'the guest "{bad[0].name}"', 'its kernel complains: ' +
+                         ' | '.join(tap.complaints(bad[0])[:5]), f'less {bad[0].log}')
 
 
 def pytest_addoption(parser):

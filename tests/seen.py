@@ -37,7 +37,7 @@ def script(*line, env=None, timeout=300, stdin=''):
 
 def use_next_qemu(check, monkeypatch):
     """Make this test's guests run in the QEMU of Debian's next release; false: it is skipped."""
-    done = script('next-qemu')
+    done = script('next-qemu', timeout=1200)
     if done.returncode == 3:
         check.skip('QEMU of the next release', done.stderr.strip().splitlines()[0])
         return False

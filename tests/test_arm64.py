@@ -34,7 +34,7 @@ def safe_on_arm64(check, guest, flavour, more=''):
         hintload settle 60; hintload sum
         hintload touch 512; hintload settle 60; hintload sum
         hintload flush 1
-        gaps 64 "hintload reach $(($(acknowledged) + {127 * MIB})) 180"
+        gaps 64 "hintload reach $(($(acknowledged) + {127 * MIB})) 180; sleep 10"
         """ + more)
     text = vmguest.text()
     idle, drained = (int(n) for n in re.findall(r'### sum .* acknowledged (\d+)', text))

@@ -8,7 +8,8 @@ import time
 import pytest
 import tap
 import vm
-from seen import MIB, SLACK, SYSFS, bytes_discarded, comes_true, number, script, trace_of
+from seen import (MIB, SLACK, SYSFS, bytes_discarded, comes_true, number, trace_of,
+                  use_next_qemu)
 from test_pressure import LATE
 
 BALLOON = 'virtio-balloon-pci,id=balloon,free-page-reporting=on'
@@ -78,11 +79,8 @@ def test_migration(check, guest, monkeypatch, flavour, hint):
     """A guest at work moves to another QEMU: its content is intact, and hinting goes on there"""
     label = f'migration of {flavour}, free-page-hint={hint}'
     # Older ones, such as 7.2, may lose what an emulated guest writes while it moves.
-    qemu = script('next-qemu', timeout=1200)
-    if qemu.returncode:
-        check.skip(label, qemu.stderr.strip().splitlines()[0])
+    if not use_next_qemu(check, monkeypatch):
         return
-    monkeypatch.setenv('QEMU', qemu.stdout.strip())
     # Nothing else tells a guest that it has moved.
     command = f"echo {int(hint == 'flush')} >{SYSFS}/flush_for_host" + CHURN + """
         until grep -q there /sys/firmware/qemu_fw_cfg/by_name/opt/place/raw; do sleep 1; done

@@ -59,7 +59,8 @@ def test_selftests(check, guest):
 
 def test_selftests_debug(check, guest):
     """All selftests with all debugging options, one after another in one guest"""
-    debug_of(check, guest, 'debug', PROGRAMS + ('faults', 'sysfs'), 'kmemleak=on')
+    debug_of(check, guest, 'debug', PROGRAMS + ('faults', 'sysfs'),
+             'kmemleak=on page_owner=on')
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from seen import MIB
 
 FLAVOUR = 'hinting+suites'
 CATEGORIES = 'compaction thp migration hugetlb userfaultfd madv_populate cow gup_test'
-SECONDS = 5         # for each stressor; more than a minute, and it hangs
+SECONDS = 10        # for each stressor; more than a minute, and it hangs
 PREPARE = """
     mkdir -p /dev/shm /etc; mount -t tmpfs shm /dev/shm; chmod 755 /; chmod 1777 /tmp
     echo 'nobody:x:65534:65534::/tmp:/bin/sh' >/etc/passwd

@@ -21,9 +21,9 @@ def test_kunit(check):
     check(passed > 0, 'there are unit tests')
 
 
-def results_of(check, name):
+def results_of(check, name, *options):
     """What a script says with "ok" and "not ok" lines."""
-    done = script(name, timeout=3600)
+    done = script(name, *options, timeout=3600)
     lines = re.findall(r'^(not ok|ok) - (.*)$', done.stdout, re.M)
     for state, what in lines:
         check(state == 'ok', f'{name}: {what}')
@@ -31,13 +31,20 @@ def results_of(check, name):
           (done.stdout + done.stderr)[-2000:])
 
 
-@pytest.mark.slow
-def test_protocol(check):
+@pytest.mark.parametrize('options', (
+    pytest.param((), id='all', marks=pytest.mark.slow), pytest.param(('-f',), id='faults')))
+def test_protocol(check, options):
     """The protocol between threads, flush and host as a model: spin tries all orders of steps"""
-    results_of(check, 'protocol')
+    results_of(check, 'protocol', *options)
 
 
 @pytest.mark.slow
 def test_mutants(check):
     """The mechanism is broken in one place after the other: each time a unit test fails"""
     results_of(check, 'mutants')
+
+
+@pytest.mark.slow
+def test_coverage(check):
+    """At least 95 % of our lines run in the tests, and each that does not has a reason"""
+    results_of(check, 'coverage')
