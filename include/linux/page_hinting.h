@@ -161,10 +161,10 @@ static inline bool page_hinting_in_flight(const struct page *page)
  * @start_pfn: first page frame of the range, of an online page
  * @end_pfn: one past the last, in the same zone
  *
- * To be called before pages are isolated, as blocks in flight look unmovable.
- * If there are some it waits up to a quarter of a second, and keeps hinting off
- * the zone for as long. What is still in flight then makes the caller fail as
- * any unmovable page would.
+ * To be called when pages have been isolated: then no more of them is pulled, and
+ * what comes home joins the isolated lists. If there are blocks in flight, it
+ * waits up to a quarter of a second. What is still in flight then makes the caller
+ * fail as any page in use would.
  *
  * Context: Process context, may sleep. Holds no lock on return.
  */

@@ -277,7 +277,8 @@ static bool nothing_is_in_flight(struct page_hinting_zone *pz,
  * @patience_ms: wait for so long
  *
  * Without the help of the threads, and so also where these are on their way out.
- * Only for who made sure that no more of it is submitted.
+ * Only for who made sure that no more of it is submitted. A host that has gone is
+ * not waited for.
  *
  * Context: Process context, may sleep.
  * Return: false if some still is in flight.
@@ -295,7 +296,8 @@ bool page_hinting_wait_home(struct page_hinting_zone *pz,
 		page_hinting_bring_home();
 		retry_zones();
 		home = nothing_is_in_flight(pz, start_pfn, end_pfn);
-		if (home || time_after(jiffies, deadline))
+		if (home || READ_ONCE(page_hinting_host_is_gone) ||
+		    time_after(jiffies, deadline))
 			break;
 		fsleep(USEC_PER_MSEC);
 	}

@@ -9,10 +9,7 @@
 
 #include "blocks.h"
 
-/*
- * A range is waited for, and so are blocks in flight on OOM, up to this; and
- * when its blocks are home, the caller has as long to isolate it.
- */
+/* A range is waited for, and so are blocks in flight on OOM, up to this. */
 #define PAGE_HINTING_WAIT_HOME_MS	250
 /*
  * When hinting stops, the host has this long in all to give back what it has.

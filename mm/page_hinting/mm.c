@@ -63,22 +63,10 @@ static bool drain_range(unsigned long start_pfn, unsigned long end_pfn,
 {
 	struct zone *zone = page_zone(pfn_to_page(start_pfn));
 	struct page_hinting_zone *pz = READ_ONCE(zone->hinting);
-	bool home;
 
 	might_sleep();
-	/*
-	 * If some of the range is in flight, nothing more is pulled from the zone
-	 * until the caller has had time to isolate the range. This is not done
-	 * for every call, or callers that come often would keep the zone unhinted
-	 * for ever. This way they cannot: the next call finds nothing in flight,
-	 * and does not make that time longer.
-	 */
-	if (!pz || !page_hinting_range_in_flight(pz, start_pfn, end_pfn))
-		return true;
-	page_hinting_be_quiet(pz, PAGE_HINTING_WAIT_HOME_MS);
-	home = page_hinting_wait_home(pz, start_pfn, end_pfn, patience_ms);
-	page_hinting_be_quiet(pz, PAGE_HINTING_WAIT_HOME_MS);
-	return home;
+	return !pz || page_hinting_wait_home(pz, start_pfn, end_pfn,
+					     patience_ms);
 }
 
 /* See page_hinting_drain_range(). */

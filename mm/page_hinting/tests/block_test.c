@@ -1475,6 +1475,7 @@ static void flush_is_told_by_others(struct kunit *test)
 static void flush_of_a_broken_host(struct kunit *test)
 {
 	struct host *host = test->priv;
+	unsigned long begin;
 	struct flusher flusher;
 
 	keep_memory(test);
@@ -1484,6 +1485,13 @@ static void flush_of_a_broken_host(struct kunit *test)
 	page_hinting_notify(&host->dev);
 	end_flush(test, &flusher, -EIO);
 	KUNIT_EXPECT_EQ(test, page_hinting_flush(false), -EIO);
+
+	/* Nobody waits for it any more. */
+	begin = jiffies;
+	KUNIT_EXPECT_FALSE(test, page_hinting_wait_home(NULL, 0, ULONG_MAX,
+							PAGE_HINTING_SILENCE_MS));
+	KUNIT_EXPECT_LT(test, jiffies_to_msecs(jiffies - begin),
+			PAGE_HINTING_SILENCE_MS / 2U);
 
 	/* Bound anew, it is another host. */
 	page_hinting_unregister(&host->dev);
@@ -1936,7 +1944,7 @@ static void back_off_is_for_what_is_in_flight(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, wait_for(!page_hinting_quiet_left(pz)));
 }
 
-/* Asking for a range of which nothing is in flight keeps nobody waiting. */
+/* Asking for a range keeps the rest of its zone neither waiting nor unhinted. */
 static void ranges_keep_no_zone_quiet(struct kunit *test)
 {
 	struct page_hinting_zone *pz = first_zone();
@@ -1947,12 +1955,10 @@ static void ranges_keep_no_zone_quiet(struct kunit *test)
 	page_hinting_drain_range(pfn, pfn + 1);
 	KUNIT_EXPECT_EQ(test, page_hinting_quiet_left(pz), 0UL);
 
-	/* And where something is, not for longer than it says. */
 	page = wait_for_block(test);
 	pfn = page_to_pfn(page);
 	page_hinting_drain_range(pfn, pfn + 1);
-	KUNIT_EXPECT_LE(test, page_hinting_quiet_left(pz),
-			msecs_to_jiffies(PAGE_HINTING_WAIT_HOME_MS));
+	KUNIT_EXPECT_EQ(test, page_hinting_quiet_left(pz), 0UL);
 }
 
 /* A page fails, and the host of its block answers again. */
