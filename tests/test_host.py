@@ -360,30 +360,41 @@ def test_mainline(check, guest):
     tap.no_splat(check, vmguest, 'page_hinting=off')
 
 
-def test_nodes(check, guest):
-    """Four nodes: each of their zones is hinted, by a thread of its own"""
+@pytest.mark.parametrize('nodes', (4, pytest.param(2, marks=pytest.mark.slow)))
+def test_nodes(check, guest, nodes):
+    """Some nodes: each of their zones is hinted, by a thread of its own, whatever is bound to it"""
     trace = trace_of('nodes')
     vmguest = guest('debug', 'nodes', f"""
+        given() {{
+            cat {SYSFS}/node$1-*/stat | awk '/^ack/ {{ n += $2 }} END {{ print int(n / {MIB}) }}'
+        }}
         hintload settle 60; hintload touch 3072; hintload settle 60
+        for node in $(seq 0 {nodes - 1}); do
+            before=$(given $node); numactl --membind=$node hintload touch 256; hintload settle 60
+            echo "### bound $node $(($(given $node) - before))"
+        done
         echo "### zones $(ls -d {SYSFS}/node* | wc -l) threads $(ps | grep -c '[k]hintd')"
         for zone in {SYSFS}/node*; do
             echo "### zone $(basename $zone) $(cat $zone/hinted_bytes) $(cat $zone/unhinted_bytes)"
         done
-        echo 0 >{SYSFS}/enabled; sleep 1; hintload sum""", memory=5120, append='numa=fake=4',
-                    trace=trace)
+        echo 0 >{SYSFS}/enabled; sleep 1; hintload sum""", memory=5120, append=f'numa=fake={nodes}',
+                    trace=trace, programs=['/usr/bin/numactl'])
     vmguest.run()
     text = vmguest.text()
     zones = re.findall(r'### zone (\S+) (\d+) (\d+)', text)
     names = [zone for zone, *_ in zones]
-    check(len({name.split('-')[0] for name in names}) == 4 and
+    check(len({name.split('-')[0] for name in names}) == nodes and
           f'### zones {len(names)} threads {len(names)}' in text,
-          'zones on four nodes, a thread for each', ' '.join(names))
+          f'zones on {nodes} nodes, a thread for each', ' '.join(names))
+    bound = re.findall(r'### bound (\d+) (\d+)', text)
+    check(len(bound) == nodes and all(int(given) > 200 for _, given in bound),
+          'what a load bound to a node frees is hinted', str(bound))
     check(zones and all(int(hinted) > 64 * MIB and int(unhinted) <= SLACK
                         for _, hinted, unhinted in zones), 'all zones are hinted')
     traced, said = bytes_discarded(trace), number(text, 'acknowledged')
     check(traced == said, 'the counters equal the trace',
           f'trace {traced}, counters {said} bytes')
-    tap.no_splat(check, vmguest, 'four nodes')
+    tap.no_splat(check, vmguest, f'{nodes} nodes')
 
 
 def test_stat(check, guest):

@@ -14,7 +14,8 @@ from test_pressure import LATE
 
 QUEUE = 3       # of a balloon without free-page-hint
 MEMORY = 1024   # MiB; less than 2 GiB, so that addresses are offsets
-RAM = f'-machine memory-backend=ram -object memory-backend-file,id=ram,size={MEMORY}M,share=on,mem-path='
+RAM = ('-machine memory-backend=ram -object '
+       f'memory-backend-file,id=ram,size={MEMORY}M,share=on,mem-path=')
 # The guest looks at no answer until it is told to. Until then they lie in the ring.
 GUEST = f"""
     cd /tmp; echo 20 >{SYSFS}/refault_cost_ms

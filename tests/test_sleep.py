@@ -41,11 +41,13 @@ def test_suspend(check, guest):
     tap.no_splat(check, vmguest, 'suspend')
 
 
-def test_unplug(check, guest):
-    """The balloon is unplugged while all programs are frozen for a suspend"""
+@pytest.mark.parametrize('step', ('freezer', *(pytest.param(step, marks=pytest.mark.slow) for step
+                                                in ('devices', 'platform', 'processors', 'core'))))
+def test_unplug(check, guest, step):
+    """The balloon is unplugged while the guest is in one of the steps of a suspend"""
     vmguest = guest('hinting', 'unplug', f"""
         hintload settle 30; echo 8 >/sys/module/suspend/parameters/pm_test_delay
-        echo freezer >/sys/power/pm_test; echo '### sleeps'
+        echo {step} >/sys/power/pm_test; echo '### sleeps'
         echo freeze >/sys/power/state; echo '### slept'
         sleep 5; sed 's/^/### state /' {SYSFS}/state
         echo "### threads $(ps | grep -c '[k]hintd')"
@@ -62,12 +64,13 @@ def test_unplug(check, guest):
     vmguest.finish()
     text = vmguest.text()
     # While this kernel waits, asleep, no grace period of RCU ends: so it may go later.
-    check(gone and '### slept' in text, 'unplug: the balloon goes, and all wakes up')
+    label = f'unplug, {step}'
+    check(gone and '### slept' in text, f'{label}: the balloon goes, and all wakes up')
     check('### state no device' in text and '### threads 0' in text,
-          'unplug: nothing is left of hinting')
+          f'{label}: nothing is left of hinting')
     check('### freed' in text and number(text, 'in_flight') == 0 and
-          number(text, 'hinted') == 0, 'unplug: the guest goes on')
-    tap.no_splat(check, vmguest, 'unplug')
+          number(text, 'hinted') == 0, f'{label}: the guest goes on')
+    tap.no_splat(check, vmguest, label)
 
 
 def test_hibernation(check, guest):

@@ -12,7 +12,6 @@
  */
 #define pr_fmt(fmt) "page_hinting: " fmt
 
-#include <linux/cc_platform.h>
 #include <linux/export.h>
 #include <linux/init.h>
 #include <linux/kstrtox.h>
@@ -265,9 +264,6 @@ bool page_hinting_why_not(char *buf, size_t size)
 /**
  * page_hinting_wanted - should a driver register?
  *
- * Not in a confidential guest: what its host has discarded would have to be
- * accepted by the guest before it can be used again.
- *
  * Context: Process context.
  * Return: false with page_hinting=off, and where hinting does not work, which
  *	is logged. The driver then does what it would do without.
@@ -276,11 +272,7 @@ bool page_hinting_wanted(void)
 {
 	if (page_hinting_barred)
 		page_hinting_refuse(page_hinting_barred);
-	else if (cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT))
-		page_hinting_refuse("this is a confidential guest");
-	else
-		return true;
-	return false;
+	return !page_hinting_barred;
 }
 EXPORT_SYMBOL_GPL(page_hinting_wanted);
 

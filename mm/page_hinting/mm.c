@@ -8,6 +8,7 @@
  */
 #define pr_fmt(fmt) "page_hinting: " fmt
 
+#include <linux/cc_platform.h>
 #include <linux/cpuset.h>
 #include <linux/init.h>
 #include <linux/memory.h>
@@ -365,6 +366,9 @@ static int __init page_hinting_init(void)
 
 	page_hinting_min_order = pageblock_order;
 	page_hinting_idle_min_order = page_hinting_safe_order;
+	/* It would have to accept again what the host has discarded. */
+	if (cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT))
+		page_hinting_barred = "this is a confidential guest";
 	err = page_hinting_sysfs_init();
 	if (!err)
 		err = register_memory_notifier(&memory_nb);

@@ -313,6 +313,33 @@ static unsigned long faults_of_order(struct list_head *list, unsigned int more)
 	return faults;
 }
 
+/* What is wrong while somebody holds so many more references to it. */
+static unsigned long faults_of_reference(struct list_head *list, int more)
+{
+	struct page_hinting_zone *pz = first_zone();
+	unsigned long faults;
+	struct page *page;
+
+	guard(spinlock_irqsave)(&pz->zone->lock);
+	page = list_first_entry(list, struct page, lru);
+	page_ref_add(page, more);
+	faults = page_hinting_check_locked(pz);
+	page_ref_sub(page, more);
+	return faults;
+}
+
+/* What is wrong while a block seems to be split. */
+static unsigned long faults_of_split(struct page_hinting_zone *pz)
+{
+	unsigned long faults;
+
+	guard(spinlock_irqsave)(&pz->zone->lock);
+	pz->splits = true;
+	faults = page_hinting_check_locked(pz);
+	pz->splits = false;
+	return faults;
+}
+
 /* What expect_counts() asks can fail. */
 static void check_finds_faults(struct kunit *test)
 {
@@ -334,6 +361,9 @@ static void check_finds_faults(struct kunit *test)
 	KUNIT_ASSERT_FALSE(test, list_empty(largest));
 	KUNIT_EXPECT_EQ(test, faults_of_order(largest, 1),
 			BIT(PAGE_HINTING_BAD_FREE));
+	KUNIT_EXPECT_EQ(test, faults_of_reference(largest, 1),
+			BIT(PAGE_HINTING_BAD_FREE));
+	KUNIT_EXPECT_EQ(test, faults_of_split(pz), BIT(PAGE_HINTING_BAD_STEP));
 }
 
 static void idle_memory_is_hinted(struct kunit *test)
@@ -478,6 +508,8 @@ static void check_finds_faults_in_flight(struct kunit *test)
 					      get_order(SZ_64M)),
 			BIT(PAGE_HINTING_BAD_IN_FLIGHT) |
 			BIT(PAGE_HINTING_BAD_WINDOW));
+	KUNIT_EXPECT_EQ(test, faults_of_reference(&pz->in_flight, -1),
+			BIT(PAGE_HINTING_BAD_IN_FLIGHT));
 }
 
 /* Whoever holds a reference across an acknowledgment keeps the block. */
@@ -2212,6 +2244,7 @@ static void barred_means_no_host(struct kunit *test)
 	page_hinting_unregister(&host->dev);
 	host_reset(host, true);
 	page_hinting_barred = "a test bars it";
+	KUNIT_EXPECT_FALSE(test, page_hinting_wanted());
 	KUNIT_EXPECT_EQ(test, page_hinting_register(&host->dev), -EOPNOTSUPP);
 	KUNIT_EXPECT_EQ(test, page_hinting_get_state(), PAGE_HINTING_NO_DEVICE);
 	KUNIT_EXPECT_TRUE(test, page_hinting_why_not(why, sizeof(why)));

@@ -287,12 +287,21 @@ static void map_board(char *board)
 		fill_pages(board + at, CHUNK_BYTES, at);
 }
 
-static void punch_board(char *board, unsigned int round)
+/* What was a hole is zeros; what is filled stays, until it is a hole again. */
+static void punch_board(char *board, unsigned int round, struct tally *sum)
 {
-	size_t at = round % (BOARD_BYTES / CHUNK_BYTES / 2) * 2 * CHUNK_BYTES;
+	unsigned int holes = BOARD_BYTES / CHUNK_BYTES / 2;
+	char *hole = board + round % holes * 2 * CHUNK_BYTES;
+	struct tally t;
 
-	fill_pages(board + at, CHUNK_BYTES, at);
-	madvise(board + at, CHUNK_BYTES, MADV_DONTNEED);
+	t = tally_pages(hole, CHUNK_BYTES, hole - board);
+	sum->other += round < holes ? t.zero + t.other :
+				      CHUNK_BYTES / getpagesize() - t.zero;
+	fill_pages(hole, CHUNK_BYTES, ++salt);
+	sleep_ms(round % 2);
+	t = tally_pages(hole, CHUNK_BYTES, salt);
+	add_tally(sum, &t);
+	madvise(hole, CHUNK_BYTES, MADV_DONTNEED);
 }
 
 /* What stays is in every second chunk. */
@@ -342,7 +351,7 @@ static unsigned int churn_and_check(long seconds, pid_t *pressure,
 	while (now_ms() < end ||
 	       ((round < MIN_ROUNDS || hinted < MIN_HINTED) &&
 		now_ms() < end + 20000 * seconds)) {
-		punch_board(board, round);
+		punch_board(board, round, sum);
 		check_round(round, sum);
 		if (round++ % 8 == 0)
 			check_board(board, sum);
