@@ -7,9 +7,11 @@
 #include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/gfp.h>
+#include <linux/irqflags.h>
 #include <linux/kmsg_dump.h>
 #include <linux/kthread.h>
 #include <linux/math.h>
+#include <linux/memory.h>
 #include <linux/mm.h>
 #include <linux/mmdebug.h>
 #include <linux/random.h>
@@ -72,6 +74,7 @@ struct host {
 	bool holds;
 	bool holding;
 	bool arms_late;
+	bool kicked_locked;
 	unsigned int delay_us;
 	unsigned int least_order;
 	unsigned int most_nr;
@@ -112,16 +115,18 @@ static void host_use(struct host *host, unsigned int index)
 	host->ring[index] = host->ring[--host->nr_ring];
 }
 
-static void host_use_all(struct host *host)
+/* Done with all, but nobody is told. Returns whether somebody wants to be. */
+static bool host_use_quietly(struct host *host)
 {
-	bool armed;
-
-	spin_lock(&host->lock);
+	guard(spinlock)(&host->lock);
 	while (host->nr_ring && host->nr_used < ARRAY_SIZE(host->used))
 		host_use(host, host->nr_ring / 2);
-	armed = host->armed;
-	spin_unlock(&host->lock);
-	if (armed)
+	return host->armed;
+}
+
+static void host_use_all(struct host *host)
+{
+	if (host_use_quietly(host))
 		page_hinting_notify(&host->dev);
 }
 
@@ -129,6 +134,9 @@ static void host_kick(struct page_hinting_device *dev)
 {
 	struct host *host = to_host(dev);
 
+	/* It may take long, and sleep. */
+	if (irqs_disabled())
+		host->kicked_locked = true;
 	if (READ_ONCE(host->silent))
 		return;
 	if (host->delay_us)
@@ -371,6 +379,7 @@ static void idle_memory_is_hinted(struct kunit *test)
 	struct host *host = test->priv;
 
 	KUNIT_ASSERT_TRUE(test, wait_for(all_hinted()));
+	KUNIT_EXPECT_FALSE(test, host->kicked_locked);
 	expect_counts(test);
 	KUNIT_EXPECT_EQ(test, pages_of(&first_zone()->acknowledged_pages),
 			host->before_pages + host->seen_pages);
@@ -1993,6 +2002,22 @@ static void ranges_keep_no_zone_quiet(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, page_hinting_quiet_left(pz), 0UL);
 }
 
+/* Memory that goes offline is brought home, although nobody was notified of it. */
+static void offline_brings_home(struct kunit *test)
+{
+	struct page *page = wait_for_block(test);
+	struct memory_notify range = {
+		.start_pfn = page_to_pfn(page), .nr_pages = 1,
+	};
+
+	if (!IS_ENABLED(CONFIG_MEMORY_HOTPLUG))
+		kunit_skip(test, "no memory goes offline");
+	host_use_quietly(test->priv);
+	KUNIT_EXPECT_TRUE(test, PageOffline(page));
+	memory_notify(MEM_GOING_OFFLINE, &range);
+	KUNIT_EXPECT_FALSE(test, PageOffline(page));
+}
+
 /* A page fails, and the host of its block answers again. */
 static void fail_and_answer(struct host *host, unsigned long pfn)
 {
@@ -2449,6 +2474,7 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE(back_off_is_for_the_nodes_asked),
 	KUNIT_CASE(back_off_is_for_what_is_in_flight),
 	KUNIT_CASE(ranges_keep_no_zone_quiet),
+	KUNIT_CASE(offline_brings_home),
 	KUNIT_CASE(failing_pages_wait_once),
 	KUNIT_CASE(memory_fails_while_off),
 	KUNIT_CASE_SLOW(no_rhythm_starves_a_zone),
