@@ -37,6 +37,24 @@ CHURN = f"""
 """
 
 
+# With "late 100", what is freed is in flight until "late 0"; with less, it comes home slowly.
+LATELY = f"""
+    echo -1 >{LATE}/times; echo 0 >{LATE}/verbose
+    late() {{ echo $1 >{LATE}/probability; }}
+    busy() {{
+        late 100; hintload touch $1; sleep 2; hintload sum | sed 's/### sum/### busy/'; late 90
+    }}
+"""
+
+
+def was_busy(check, vmguest, label, times):
+    """What was in flight after each call of busy()"""
+    flights = [int(n) for n in re.findall(r'### busy .*in_flight (\d+)', vmguest.text())]
+    check(len(flights) >= times and min(flights) > MIB,
+          f'{label}: blocks are in flight as it begins',
+          ' '.join(f'{flight / MIB:.0f}' for flight in flights) + ' MiB')
+
+
 def churned(check, vmguest, label):
     """What a guest says that has come to the end of CHURN"""
     text = vmguest.text()
@@ -81,10 +99,12 @@ def test_migration(check, guest, monkeypatch, flavour, hint):
     # Older ones, such as 7.2, may lose what an emulated guest writes while it moves.
     if not use_next_qemu(check, monkeypatch):
         return
-    # Nothing else tells a guest that it has moved.
-    command = f"echo {int(hint == 'flush')} >{SYSFS}/flush_for_host" + CHURN + """
+    # Nothing else tells a guest that it has moved. A debug kernel can play a late host.
+    command = f"echo {int(hint == 'flush')} >{SYSFS}/flush_for_host" + CHURN + (LATELY + """
+        late 50; (until [ -e /tmp/stop ]; do sleep 1; hintload sum; done) &
+        """ if flavour == 'debug' else 'late() { :; }\n') + """
         until grep -q there /sys/firmware/qemu_fw_cfg/by_name/opt/place/raw; do sleep 1; done
-        sleep 5; ends"""
+        sleep 5; late 0; ends"""
 
     def start(name, place, *extra):
         return guest(flavour, f'{name}-{hint}', command, memory=768, monitor=True,
@@ -106,6 +126,8 @@ def test_migration(check, guest, monkeypatch, flavour, hint):
     if hint != 'off':
         check(queue_used(source, 3) > 2, f'{label}: its free pages were asked for')
     source.stop()
+    if flavour == 'debug':
+        check(number(source.text(), 'in_flight') > 0, f'{label}: blocks are in flight as it moves')
     destination.finish()
     churned(check, destination, label)
     check(bytes_discarded(destination.trace) > 128 * MIB, f'{label}: the new host discards',
@@ -377,19 +399,21 @@ def test_dimm(check, guest):
         if f'dimm{one}' in [dimm['data']['id'] for dimm in vmguest.qmp('query-memory-devices')]:
             vmguest.qmp('device_del', id=f'dimm{one}')
 
-    vmguest = obeyed(guest, 'debug+hotplug', 'dimm', TOTAL + CHURN + f"""
+    vmguest = obeyed(guest, 'debug+hotplug', 'dimm', TOTAL + LATELY + CHURN + f"""
         for round in 1 2 3; do
             echo "### ask plug $round"; grows 500; hintload touch 600; sleep 10
+            busy 300
             for try in $(seq 20); do
                 echo "### ask unplug $round"; sleep 5; [ $(total) -gt $((all + 400)) ] || break
             done
-            falls 0; echo "### gone after $try"
+            falls 0; late 0; echo "### gone after $try"
         done
         ends; echo 0 >{SYSFS}/enabled; sleep 1; hintload sum""", {
             'plug': plug, 'unplug': unplug}, memory=768, trace=trace,
         append='memhp_default_state=online_movable', extra=['-m', 'slots=4,maxmem=4G'])
     vmguest.run()
     tries = re.findall(r'### gone after (\d+)', vmguest.text())
+    was_busy(check, vmguest, 'DIMM', 3)
     check(len(tries) == 3, 'DIMM: three come and go', f'after {", ".join(tries)} attempts')
     within = [discarded_in(trace, 'ram' + one) for one in '123']
     check(min(within) > 256 * MIB, 'DIMM: hints of each reach the host', f'{within} bytes')
@@ -411,16 +435,17 @@ def test_virtio_mem(check, guest):
     def look(vmguest, _):
         sizes.append(vmguest.qmp('qom-get', path='/machine/peripheral/vmem', property='size'))
 
-    vmguest = obeyed(guest, 'debug+hotplug', 'virtio-mem', TOTAL + CHURN + """
+    vmguest = obeyed(guest, 'debug+hotplug', 'virtio-mem', TOTAL + LATELY + CHURN + """
         for round in 1 2 3; do
             echo "### ask size 512"; grows 500; hintload touch 600; sleep 10; echo "### ask look"
-            echo "### ask size 0"; falls 0; sleep 2; echo "### ask look"
+            busy 300; echo "### ask size 0"; falls 0; late 0; sleep 2; echo "### ask look"
         done
         ends""", {'size': size, 'look': look}, memory=768, trace=trace,
         append='memhp_default_state=online_movable', extra=[
             '-m', 'slots=4,maxmem=4G', '-object', 'memory-backend-ram,id=more,size=512M',
             '-device', 'virtio-mem-pci,id=vmem,memdev=more,requested-size=0'])
     vmguest.run()
+    was_busy(check, vmguest, 'virtio-mem', 3)
     check(sizes == [512 * MIB, 0] * 3, 'virtio-mem: it grows and shrinks as is asked for',
           f'{sizes}')
     check(discarded_in(trace, 'more') > 512 * MIB, 'virtio-mem: hints of it reach the host')

@@ -10,7 +10,11 @@ import pytest
 import tap
 import vm
 from seen import MIB, SYSFS, bytes_discarded, comes_true, number, sizes, trace_of
+from test_pressure import LATE
 
+LATE_FLAVOUR = 'hinting+suites'     # its acknowledgments can be late
+IDLE_OR_LATE = pytest.mark.parametrize('flavour', (
+    'hinting', pytest.param(LATE_FLAVOUR, marks=pytest.mark.slow)))
 HOLES = 192 * MIB   # what "benchload holes 384" frees
 GUIDS = {'before': '324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87',
          'after': '4d1d4bf6-9bb6-4c91-8b87-324e6eafd1d1'}
@@ -106,9 +110,16 @@ WATCH_RESTORE = f"""
     cd {SYSFS}; hintload settle 20
     dd if=/dev/urandom of=/tmp/data bs=1M count=64 2>/dev/null; md5sum /tmp/data >/tmp/sum
     benchload holes 384 16 3600 >/dev/null &
+    # Where acknowledgments can be late, blocks are in flight all the time.
+    [ ! -e {LATE} ] || {{
+        echo -1 >{LATE}/times; echo 0 >{LATE}/verbose; echo 20 >refault_cost_ms
+    }}
     while sleep 1; do
         hintload sum; [ $(cat restored) = 0 ] || break
+        md5sum -c /tmp/sum >/dev/null || echo "### spoilt"
+        [ ! -e {LATE} ] || {{ echo 95 >{LATE}/probability; hintload touch 64 >/dev/null; }}
     done
+    [ ! -e {LATE} ] || echo 0 >{LATE}/probability
     hintload settle 30; sleep 10
     md5sum -c /tmp/sum && echo "### same content"
     dmesg | grep page_hinting: | sed 's/^/### log /'; hintload sum
@@ -122,9 +133,9 @@ def directory():
         yield name
 
 
-def restored_guest(guest, directory, name, device):
+def restored_guest(guest, directory, flavour, name, device):
     """The same guest in another QEMU, which goes on from a snapshot of the first;
-    with DEVICE its generation ID is another. What was hinted before."""
+    with DEVICE its generation ID is another. What was hinted before, and in flight."""
     disk = os.path.join(directory, name)
     subprocess.run(['qemu-img', 'create', '-q', '-f', 'qcow2', disk, '1G'], check=True)
 
@@ -132,7 +143,7 @@ def restored_guest(guest, directory, name, device):
         extra = ['-drive', f'file={disk},format=qcow2,if=none', *extra]
         if device:
             extra += ['-device', f'vmgenid,guid={GUIDS[step]}']
-        return guest('hinting', f'{step}-{name}', WATCH_RESTORE, memory=1024,
+        return guest(flavour, f'{step}-{name}', WATCH_RESTORE, memory=1024,
                      trace=trace_of(f'{step}-{name}'), monitor=True, extra=extra).start()
 
     first = start('before')
@@ -146,22 +157,26 @@ def restored_guest(guest, directory, name, device):
                           '\n'.join(text for _, text in first.lines[seen:]))[-4:]
         return len(told) == 4 and told[0] == told[3]
 
-    if not holed or not comes_true(is_idle, 60):
+    def is_in_flight():
+        return number(first.text(), 'in_flight') > MIB
+
+    if not holed or not comes_true(is_in_flight if flavour == LATE_FLAVOUR else is_idle, 60):
         raise first.failure()
-    hinted = number(first.text(), 'hinted')
+    hinted, flight = (number(first.text(), word) for word in ('hinted', 'in_flight'))
     said = first.qmp('human-monitor-command', 600, **{'command-line': 'savevm all'})
     first.stop()
     if said:
         raise vm.Failure('taking a snapshot', said.strip(), f'less {first.log}.qemu')
-    return start('after', '-loadvm', 'all'), hinted
+    return start('after', '-loadvm', 'all'), hinted, flight
 
 
-def test_restore(check, guest, directory):
+@IDLE_OR_LATE
+def test_restore(check, guest, directory, flavour):
     """A guest goes on from a snapshot in another QEMU, and is told of it by a vmgenid device
 
     Marks are void, and no small blocks are hinted before they are asked for.
     """
-    vmguest, before = restored_guest(guest, directory, 'vmgenid', True)
+    vmguest, before, flight = restored_guest(guest, directory, flavour, 'vmgenid', True)
     told = vmguest.wait_line(r'### restored (\d+) idle_min_order (\d+)', 200)
     if not told:
         raise vmguest.failure()
@@ -170,24 +185,29 @@ def test_restore(check, guest, directory):
     check(told[1].groups() == ('1', '10') and
           re.search('### log .*restored from a snapshot', text) is not None,
           'restored: the guest has noticed, once', told[1].group(0))
-    check('### same content' in text, 'restored: its memory is what it was')
+    check('### same content' in text and '### spoilt' not in text,
+          f'restored with {flight // MIB} MiB in flight: its memory is what it was')
     check(whole >= hinted > 256 * MIB, 'restored: the new host was told of all that is '
           'marked', f'{before // MIB} MiB marked before, {hinted // MIB} MiB after, '
           f'{whole // MIB} MiB discarded')
-    check(not small, 'restored: nothing small is hinted', f'{small} bytes')
+    # What is hinted before the guest has noticed it does not matter.
+    check(not small or flight, 'restored: nothing small is hinted', f'{small} bytes')
     check(comes_true(lambda: sizes(vmguest.trace, 0, 2 * MIB) > 0.8 * HOLES, 120),
           'restored: small blocks follow once idle_min_order is written')
     tap.no_splat(check, vmguest, 'restored')
     vmguest.stop()
 
 
-def test_restore_untold(check, guest, directory):
+@IDLE_OR_LATE
+def test_restore_untold(check, guest, directory, flavour):
     """Without such a device nothing tells the guest: its marks stand"""
-    vmguest, before = restored_guest(guest, directory, 'no-vmgenid', False)
+    vmguest, before, flight = restored_guest(guest, directory, flavour, 'no-vmgenid', False)
     goes_on = comes_true(lambda: vmguest.text().count('### sum') >= 10, 120)
     discarded, hinted = sizes(vmguest.trace, 0), number(vmguest.text(), 'hinted')
     check(goes_on and '### restored' not in vmguest.text() and
-          discarded < 32 * MIB and abs(hinted - before) < 32 * MIB,
+          (flight or (discarded < 32 * MIB and abs(hinted - before) < 32 * MIB)),
           'restored without a vmgenid device: nothing is noticed, as documented',
           f'{hinted // MIB} MiB marked, {discarded // MIB} MiB discarded')
+    check('### spoilt' not in vmguest.text(), f'restored without it, with {flight // MIB} MiB '
+          'in flight: its memory is what it was')
     vmguest.stop()
