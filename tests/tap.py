@@ -9,9 +9,9 @@ SPLAT = re.compile(
     r'BUG: (?!KCSAN)|kernel BUG at|WARNING: (?!Spectre|.*vulnerab)|KASAN:|UBSAN:|Oops|'
     r'possible circular locking|possible recursive locking|inconsistent lock state|'
     r'suspicious RCU|general protection fault|unable to handle|Bad page (?:state|map)|'
-    r'blocked for more than|soft lockup|self-detected stall|detected stalls|corruption|'
-    r'sleeping function called|scheduling while atomic|use-after-free|refcount_t:|'
-    r'DEBUG_LOCKS_WARN_ON|ODEBUG:|workqueue lockup|Kernel panic|'
+    r'blocked for more than|soft lockup|self-detected stall|detected stalls|'
+    r'(?<!hardware memory )corruption|sleeping function called|scheduling while atomic|'
+    r'use-after-free|refcount_t:|DEBUG_LOCKS_WARN_ON|ODEBUG:|workqueue lockup|Kernel panic|'
     r'page_hinting: .*(?:KiB lost|which it did not have)')
 
 
