@@ -13,7 +13,7 @@ help:
 	@echo 'make run       show a guest that gives its memory back: a table and two pictures'
 	@echo 'make demo      three guests on the memory of one, live, with page hinting and without'
 	@echo 'make check     test everything: KUnit, selftests in guests, the host'"'"'s view'
-	@echo 'make check-all the same, and what takes long: arm64, KCSAN, a newer QEMU'
+	@echo 'make check-all the same, and what takes long, in two or three hours: arm64, KCSAN, Debian, ...'
 	@echo 'make soak      everything at once in a guest, for an hour, with its data checked'
 	@echo 'make bench     measure it against mainline, in half an hour; goes on where it was stopped'
 	@echo 'make kernel    build a guest kernel; the last line is the path of its bzImage'
