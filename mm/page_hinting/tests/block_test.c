@@ -53,6 +53,7 @@
  * @holding: somebody does
  * @arms_late: once, when the per-CPU lists are to be emptied, it makes the
  *	thread look again first
+ * @kicked_locked: it was told of blocks while interrupts were off
  * @delay_us: of slow_host() for each block, and for each kick
  * @least_order: of the smallest block that it ever got
  * @most_nr: the most blocks that it had at a time
@@ -2007,7 +2008,8 @@ static void offline_brings_home(struct kunit *test)
 {
 	struct page *page = wait_for_block(test);
 	struct memory_notify range = {
-		.start_pfn = page_to_pfn(page), .nr_pages = 1,
+		.start_pfn = ALIGN_DOWN(page_to_pfn(page), pageblock_nr_pages),
+		.nr_pages = pageblock_nr_pages,
 	};
 
 	if (!IS_ENABLED(CONFIG_MEMORY_HOTPLUG))
