@@ -11,7 +11,6 @@
 #include <linux/kmsg_dump.h>
 #include <linux/kthread.h>
 #include <linux/math.h>
-#include <linux/memory.h>
 #include <linux/mm.h>
 #include <linux/mmdebug.h>
 #include <linux/random.h>
@@ -116,18 +115,16 @@ static void host_use(struct host *host, unsigned int index)
 	host->ring[index] = host->ring[--host->nr_ring];
 }
 
-/* Done with all, but nobody is told. Returns whether somebody wants to be. */
-static bool host_use_quietly(struct host *host)
-{
-	guard(spinlock)(&host->lock);
-	while (host->nr_ring && host->nr_used < ARRAY_SIZE(host->used))
-		host_use(host, host->nr_ring / 2);
-	return host->armed;
-}
-
 static void host_use_all(struct host *host)
 {
-	if (host_use_quietly(host))
+	bool armed;
+
+	spin_lock(&host->lock);
+	while (host->nr_ring && host->nr_used < ARRAY_SIZE(host->used))
+		host_use(host, host->nr_ring / 2);
+	armed = host->armed;
+	spin_unlock(&host->lock);
+	if (armed)
 		page_hinting_notify(&host->dev);
 }
 
@@ -2003,23 +2000,6 @@ static void ranges_keep_no_zone_quiet(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, page_hinting_quiet_left(pz), 0UL);
 }
 
-/* Memory that goes offline is brought home, although nobody was notified of it. */
-static void offline_brings_home(struct kunit *test)
-{
-	struct page *page = wait_for_block(test);
-	struct memory_notify range = {
-		.start_pfn = ALIGN_DOWN(page_to_pfn(page), pageblock_nr_pages),
-		.nr_pages = pageblock_nr_pages,
-	};
-
-	if (!IS_ENABLED(CONFIG_MEMORY_HOTPLUG))
-		kunit_skip(test, "no memory goes offline");
-	host_use_quietly(test->priv);
-	KUNIT_EXPECT_TRUE(test, PageOffline(page));
-	memory_notify(MEM_GOING_OFFLINE, &range);
-	KUNIT_EXPECT_FALSE(test, PageOffline(page));
-}
-
 /* A page fails, and the host of its block answers again. */
 static void fail_and_answer(struct host *host, unsigned long pfn)
 {
@@ -2476,7 +2456,6 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE(back_off_is_for_the_nodes_asked),
 	KUNIT_CASE(back_off_is_for_what_is_in_flight),
 	KUNIT_CASE(ranges_keep_no_zone_quiet),
-	KUNIT_CASE(offline_brings_home),
 	KUNIT_CASE(failing_pages_wait_once),
 	KUNIT_CASE(memory_fails_while_off),
 	KUNIT_CASE_SLOW(no_rhythm_starves_a_zone),
