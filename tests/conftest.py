@@ -170,7 +170,8 @@ def pytest_runtest_logreport(report):
     if WORKER or not (report.failed or report.when == 'call'):
         return
     name, results = name_of(report.nodeid), dict(report.user_properties)
-    print(report.capstdout, end='')
+    if report.when == 'call':
+        print(report.capstdout, end='')
     if report.failed and not results:   # not in the test, or its process has died
         results = {'failed': 1}
         print(f'not ok - {name}\n{report.longreprtext}')

@@ -161,10 +161,10 @@ static inline bool page_hinting_in_flight(const struct page *page)
  * @start_pfn: first page frame of the range, of an online page
  * @end_pfn: one past the last, in the same zone
  *
- * To be called when pages have been isolated: then no more of them is pulled, and
- * what comes home joins the isolated lists. If there are blocks in flight, it
- * waits up to a quarter of a second. What is still in flight then makes the caller
- * fail as any page in use would.
+ * To be called when the range is isolated, so that no more of it is pulled; for a
+ * single page, at any time. If there are blocks in flight, it waits up to a quarter
+ * of a second, unless the host has gone. What is still in flight then makes the
+ * caller fail as any page in use would.
  *
  * Context: Process context, may sleep. Holds no lock on return.
  */
