@@ -14,7 +14,8 @@
  * What holds in each state: what the host has was taken off the free lists; a
  * zone has no more in flight than its window. When nobody can make a step any
  * more: flushes have ended, whoever stops hinting has ended, and if hinting is on,
- * all free blocks are hinted. When a flush says that all is hinted, it is.
+ * all free blocks are hinted. When a flush says that all is hinted, it is. And no
+ * loop is endless: only the wait of a flush, which has a timer, may repeat.
  *
  * -DHOW=: what whoever stops hinting does: 0 nothing, 1 disable and enable it, 2
  * suspend and resume the device, 3 unbind and bind it; without it, any of these.
@@ -258,7 +259,11 @@ again:
 				if
 				:: took -> flush_blocks[z]--; goto again
 #ifndef FAULT_FLUSH_ENDS_EARLY
+#ifndef FAULT_FLUSH_SPINS
 				:: !took && in_flight[z] > 0 -> skip
+#else
+				:: !took && in_flight[z] > 0 -> goto again
+#endif
 				:: !took && in_flight[z] == 0 ->
 #else
 				:: !took ->
@@ -295,7 +300,9 @@ again:
 				skip;
 				/* page_hinting_try_arm(): what came meanwhile is seen. */
 				d_step {
-#ifndef FAULT_ARMS_UNSEEN
+#ifdef FAULT_FULL_WINDOW_SPINS
+					armed[z] = !UNHINTED(z) || state != running || flush_nr[z] != 0;
+#elif !defined(FAULT_ARMS_UNSEEN)
 					armed[z] = !UNHINTED(z) || wants_room[z] || state != running || flush_nr[z] != 0;
 #else
 					armed[z] = true;
@@ -602,6 +609,7 @@ proctype flush()
 			:: true
 #endif
 			fi;
+progress:
 #ifndef FAULT_FLUSH_STOP_UNSEEN
 			more = flush_nr[0] != 0;
 			failed = nr_stops != stops;
