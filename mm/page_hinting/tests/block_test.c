@@ -11,6 +11,7 @@
 #include <linux/kmsg_dump.h>
 #include <linux/kthread.h>
 #include <linux/math.h>
+#include <linux/memory.h>
 #include <linux/mm.h>
 #include <linux/mmdebug.h>
 #include <linux/random.h>
@@ -46,6 +47,7 @@
  * @nr_used: how many it is done with
  * @armed: it tells when it is done with more
  * @silent: it keeps what it gets
+ * @served: it is done with all it has whenever this task harvests
  * @refuses: it takes nothing
  * @broken: it says so
  * @holds: whoever harvests waits in it
@@ -69,6 +71,7 @@ struct host {
 	unsigned int nr_used;
 	bool armed;
 	bool silent;
+	struct task_struct *served;
 	bool refuses;
 	bool broken;
 	bool holds;
@@ -150,6 +153,8 @@ static int host_harvest(struct page_hinting_device *dev,
 
 	if (READ_ONCE(host->broken))
 		return -EIO;
+	if (READ_ONCE(host->served) == current)
+		host_use_all(host);
 	while (READ_ONCE(host->holds)) {
 		WRITE_ONCE(host->holding, true);
 		fsleep(USEC_PER_MSEC);
@@ -2000,6 +2005,28 @@ static void ranges_keep_no_zone_quiet(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, page_hinting_quiet_left(pz), 0UL);
 }
 
+/*
+ * Whoever takes memory offline has to bring it home, as the zone's thread may be
+ * late. So this host answers only this task.
+ */
+static void offline_brings_home(struct kunit *test)
+{
+	struct page *page = wait_for_block(test);
+	struct memory_notify range = {
+		.start_pfn = ALIGN_DOWN(page_to_pfn(page), pageblock_nr_pages),
+		.nr_pages = pageblock_nr_pages,
+	};
+	struct host *host = test->priv;
+
+	if (!IS_ENABLED(CONFIG_MEMORY_HOTPLUG))
+		kunit_skip(test, "no memory goes offline");
+	WRITE_ONCE(host->served, current);
+	KUNIT_EXPECT_TRUE(test, PageOffline(page));
+	memory_notify(MEM_GOING_OFFLINE, &range);
+	KUNIT_EXPECT_FALSE(test, PageOffline(page));
+	memory_notify(MEM_CANCEL_OFFLINE, &range);
+}
+
 /* A page fails, and the host of its block answers again. */
 static void fail_and_answer(struct host *host, unsigned long pfn)
 {
@@ -2456,6 +2483,7 @@ static struct kunit_case block_cases[] = {
 	KUNIT_CASE(back_off_is_for_the_nodes_asked),
 	KUNIT_CASE(back_off_is_for_what_is_in_flight),
 	KUNIT_CASE(ranges_keep_no_zone_quiet),
+	KUNIT_CASE(offline_brings_home),
 	KUNIT_CASE(failing_pages_wait_once),
 	KUNIT_CASE(memory_fails_while_off),
 	KUNIT_CASE_SLOW(no_rhythm_starves_a_zone),
