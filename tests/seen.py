@@ -11,6 +11,10 @@ import vm
 MIB = 1 << 20
 SLACK = 16 * MIB
 SYSFS = '/sys/kernel/mm/page_hinting'
+# Fault injection that has acknowledgments come late; this flavour has it without the cost
+# of debug.
+LATE = '/sys/kernel/debug/fail_page_hinting_ack'
+LATE_FLAVOUR = 'hinting+suites'
 
 
 def trace_of(name):
@@ -33,6 +37,12 @@ def script(*line, env=None, timeout=300, stdin=''):
                           env={**os.environ, **(env or {})}, input=stdin,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           timeout=timeout, check=False)
+
+
+def queue_of(vmguest, queue):
+    """What QEMU's monitor says of a queue of the device "balloon" """
+    return vmguest.qmp('x-query-virtio-queue-status', queue=queue,
+                       path='/machine/peripheral/balloon/virtio-backend')
 
 
 def use_next_qemu(check, monkeypatch):

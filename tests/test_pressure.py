@@ -9,15 +9,15 @@ import re
 import pytest
 import tap
 import vm
-from seen import MIB, SYSFS
+from seen import LATE, LATE_FLAVOUR, MIB, SYSFS
 
-FLAVOUR = 'hinting+suites'
-MEMORY = 320
-# So much below the limit: less than what is in flight, which has to come home in time.
-MARGIN = 8
+# Rounds, MiB of memory, MiB below the limit, flavour. Less is left below the limit than is
+# in flight, so that has to come home in time. "large" has the largest window, 64 MiB.
+SIZES = {'all': (200, 320, 8, LATE_FLAVOUR), 'short': (20, 320, 8, LATE_FLAVOUR),
+         'large': (20, 1280, 40, LATE_FLAVOUR), 'debug': (5, 384, 8, 'debug')}
 # Some 2 MiB that the kernel allocates without waiting.
 SIGNALS = 20000
-LATE = '/sys/kernel/debug/fail_page_hinting_ack'
+MAY_FAIL = re.compile('__GFP_NORETRY|__GFP_NOWARN')
 COUNTERS = ('oom_kill', 'allocstall_dma32', 'allocstall_normal', 'allocstall_movable',
             'thp_fault_alloc', 'thp_fault_fallback')
 # The kernel has no huge pages in such small guests unless told. What the per-CPU lists
@@ -42,13 +42,13 @@ WITHOUT = f"""
     while [ $((high - mib)) -gt 2 ]; do
         middle=$(((mib + high) / 2)); if fits $middle; then mib=$middle; else high=$middle; fi
     done
-    mib=$((mib - {MARGIN})); dmesg -n 5"""
+    mib=$((mib - margin)); dmesg -n 5"""
 # Nine looks for acknowledgments out of ten find none. All is hinted at once.
 WITH = f"""
     echo 20 >{SYSFS}/refault_cost_ms; echo -1 >{LATE}/times; echo 1 >{LATE}/interval
     echo 0 >{LATE}/verbose; echo 90 >{LATE}/probability
     late() {{
-        for try in $(seq 50); do [ $(flight) -le {MARGIN * MIB} ] || break; usleep 10000; done
+        for try in $(seq 50); do [ $(flight) -le $((margin << 20)) ] || break; usleep 10000; done
     }}
     mib={{mib}}"""
 # Each allocation of pages that fails, of any size and for anybody, has this event.
@@ -66,9 +66,11 @@ ROUNDS = f"""
 class Run:
     """What the rounds of a guest came to."""
 
-    def __init__(self, guest, label, begin, rounds):
-        self.guest = guest(FLAVOUR, f'pressure-{label}', PREPARE + begin +
-                           ROUNDS.replace('{rounds}', str(rounds)), memory=MEMORY, timeout=3000)
+    def __init__(self, guest, label, begin, size):
+        rounds, memory, margin, flavour = size
+        self.guest = guest(flavour, f'pressure-{label}', f'margin={margin}' + PREPARE +
+                           begin + ROUNDS.replace('{rounds}', str(rounds)), memory=memory,
+                           timeout=3000)
         self.guest.run()
         text = self.guest.text()
         told = {(when, name): int(n) for when, name, n in
@@ -88,7 +90,7 @@ class Run:
             (int(order), flags) for order, flags in
             re.findall(r'mm_page_alloc: .*order=(\d+) .*gfp_flags=(\S+)', text))
         grown = ' '.join(f'{name} {n}' for name, n in self.grown.items())
-        print(f'# {label}: {self.done} of {rounds} times {self.mib} of {MEMORY} MiB, {grown}, '
+        print(f'# {label}: {self.done} of {rounds} times {self.mib} of {memory} MiB, {grown}, '
               f'{self.refused} of {rounds * SIGNALS} signals refused, failed allocations '
               f'{dict(self.failures)}', flush=True)
 
@@ -98,22 +100,23 @@ class Run:
         return 1000 * fallback / (alloc + fallback) if alloc else 1000
 
     def small_failures(self, may_fail):
-        """Of less than a huge page; may_fail: of those who have asked not to try for long, as
-        RCU does for a page to collect pointers in, and go on without"""
+        """Of less than a huge page; may_fail: of those who do not want the kernel to try for
+        long, or to warn, as RCU for a page to collect pointers in, and go on without"""
         return sum(n for (order, flags), n in self.failures.items()
-                   if order < 9 and ('__GFP_NORETRY' in flags) == may_fail)
+                   if order < 9 and may_fail == bool(MAY_FAIL.search(flags)))
 
 
-@pytest.mark.parametrize('rounds', (pytest.param(200, id='all'), pytest.param(20, id='short')))
-@pytest.mark.slow
-def test_pressure(check, guest, rounds):
-    """Filled to 8 MiB below its limit with a late host: no kill, no failure more than without"""
-    without = Run(guest, 'without', WITHOUT, rounds)
-    hinting = Run(guest, 'hinting', WITH.replace('{mib}', str(without.mib)), rounds)
+@pytest.mark.parametrize('size', [
+    pytest.param(size, marks=() if size == 'debug' else pytest.mark.slow) for size in SIZES])
+def test_pressure(check, guest, size):
+    """Filled nearly to its limit, with a late host: no kill, no failure more than without"""
+    rounds, memory, margin, _ = SIZES[size]
+    without = Run(guest, 'without', WITHOUT, SIZES[size])
+    hinting = Run(guest, 'hinting', WITH.replace('{mib}', str(without.mib)), SIZES[size])
     check(without.done == rounds and not without.grown['oom_kill'] and
-          without.grown['thp_fault_alloc'] and without.mib > MEMORY // 2,
+          without.grown['thp_fault_alloc'] and without.mib > memory // 2,
           'pressure: without hinting the load succeeds each time, with huge pages')
-    late = [size for size in hinting.flights if size > MARGIN * MIB]
+    late = [flight for flight in hinting.flights if flight > margin * MIB]
     check(len(late) >= rounds // 2, 'pressure: more than the margin is in flight as it begins',
           f'{len(late)} of {rounds} times, at most {max(hinting.flights) / MIB:.0f} MiB')
     check(hinting.done == rounds and not hinting.grown['oom_kill'],
@@ -122,12 +125,14 @@ def test_pressure(check, guest, rounds):
     check(hinting.small_failures(False) <= without.small_failures(False),
           'pressure: no allocation fails that does not without hinting',
           f'{hinting.small_failures(False)}, without {without.small_failures(False)}')
-    check(hinting.small_failures(True) <= without.small_failures(True) + rounds // 20,
-          'pressure: of those that give up at once, one in twenty rounds at most',
+    check(hinting.small_failures(True) <= without.small_failures(True) + 1 + rounds // 20,
+          'pressure: of those that may fail, hardly more do',
           f'{hinting.small_failures(True)}, without {without.small_failures(True)}')
     check(hinting.refused <= without.refused, 'pressure: nor does one that cannot wait',
           f'{hinting.refused}, without {without.refused}')
-    check(hinting.fallback() <= without.fallback() + 10,
-          'pressure: huge pages are to be had as often, within 1 %',
+    # With few rounds a single huge page weighs more.
+    more = 10 + 100 / rounds
+    check(hinting.fallback() <= without.fallback() + more,
+          f'pressure: huge pages are to be had as often, within {more:.0f} of 1000',
           f'{hinting.fallback():.1f} of 1000 not, without {without.fallback():.1f}')
     tap.no_splat(check, hinting.guest, 'pressure')

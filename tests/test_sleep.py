@@ -9,10 +9,9 @@ import time
 import pytest
 import tap
 import vm
-from seen import MIB, SYSFS, bytes_discarded, comes_true, number, sizes, trace_of
-from test_pressure import LATE
+from seen import (LATE, LATE_FLAVOUR, MIB, SYSFS, bytes_discarded, comes_true, number, sizes,
+                  trace_of)
 
-LATE_FLAVOUR = 'hinting+suites'     # its acknowledgments can be late
 IDLE_OR_LATE = pytest.mark.parametrize('flavour', (
     'hinting', pytest.param(LATE_FLAVOUR, marks=pytest.mark.slow)))
 HOLES = 192 * MIB   # what "benchload holes 384" frees

@@ -9,13 +9,17 @@ import tempfile
 import pytest
 import tap
 import vm
-from seen import (MIB, SLACK, SYSFS, bytes_discarded, number, sizes, trace_of, use_next_qemu)
+from seen import (MIB, SLACK, SYSFS, bytes_discarded, number, queue_of, sizes, trace_of,
+                  use_next_qemu)
 
 PCI = 'virtio-balloon-pci,free-page-reporting=on'
 MMIO = 'virtio-balloon-device,free-page-reporting=on'
 # Under TCG nothing tells a microvm how fast its TSC is, and nothing can check it: a guess.
 CLOCK = 'tsc_early_khz=2000000 tsc=reliable'
 RAM = '-machine memory-backend=ram -object memory-backend-'
+RING = os.path.join(vm.TOP, 'scripts/lib/ring')
+# QEMU's number of the reporting queue of a balloon without free-page-hint.
+HINTS = 3
 HUGE = '/proc/sys/vm/nr_hugepages'
 FREED, MEMORY = 256, 1024
 # Feature bits, by which a guest shows that it has the device that is to be tested.
@@ -38,6 +42,7 @@ CASES = {   # device, more for QEMU, more for the kernel, features
     'file': (PCI, RAM + 'file,id=ram,size=1G,share=on,mem-path={directory}/ram', '', {}),
     'hugetlb': (PCI, RAM + 'memfd,id=ram,size=1G,hugetlb=on,hugetlbsize=2M', '', {}),
     'locked': (PCI, '-overcommit mem-lock=on', '', {}),
+    **{f'ring-{size}': (PCI + ',id=balloon', '', '', {}) for size in (1, 2, 256, 1024)},
 }
 FAST = 'packed', 'legacy'
 # Each line that is looked at from outside stays for some seconds.
@@ -93,7 +98,7 @@ def at_host(vmguest):
     return vmguest.ram_resident()
 
 
-def run_case(guest, name, program, directory):
+def run_case(check, guest, name, program, directory):
     """A guest of that kind that has run COMMAND; what the host had and had discarded then"""
     device, qemu, append, _ = CASES[name]
     trace, views = trace_of(f'transport-{name}'), {}
@@ -102,11 +107,16 @@ def run_case(guest, name, program, directory):
         word = re.match('### (full|empty|unbound|rebound)$', text)
         if word:
             views[word[1]] = at_host(vmguest), bytes_discarded(trace), sizes(trace, 0, 2 * MIB)
+            if size and word[1] == 'rebound':
+                check(str(queue_of(vmguest, HINTS)['vring-num']) == size,
+                      f'{name}: the ring has {size} entries')
 
     extra = ['-device', device, *qemu.format(directory=directory).split()]
+    size = name[5:] if name.startswith('ring-') else ''
     vmguest = guest('hinting', f'transport-{name}', COMMAND + program, memory=MEMORY,
                     append=append, trace=trace, balloon='none', extra=extra, on_line=look,
-                    timeout=1200)
+                    timeout=1200, monitor=bool(size),
+                    prefix=[RING, size] if size else [])
     if vmguest.run() or len(views) != 4:
         raise vmguest.failure()
     return vmguest, views
@@ -115,7 +125,7 @@ def run_case(guest, name, program, directory):
 def check_case(check, guest, name, directory):
     """Drain, rebind, content"""
     program = tap.shell('content', '--loop 5' if name == 'locked' else '')
-    vmguest, views = run_case(guest, name, program, directory)
+    vmguest, views = run_case(check, guest, name, program, directory)
     text, trace = vmguest.text(), vmguest.trace
     features = re.search('### features ([01]+)', text)
     check(features and all(features[1][bit] == value for bit, value in CASES[name][3].items()),
